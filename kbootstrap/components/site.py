@@ -1,0 +1,34 @@
+"""All that a component may know."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from kbootstrap.artifacts.artifact import Artifact
+from kbootstrap.artifacts.releases import ReleaseSet
+from kbootstrap.facts.fact import Facts
+from kbootstrap.model.cluster import Cluster, Host
+from kbootstrap.pki.authority import Pki
+from kbootstrap.steps.step import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One host of a cluster, as a component sees it.
+
+    `facts` are those read when the host was opened (see facts/identity.py), not those that steps ask for.
+    `artifacts` are by name, e.g. "kubelet"; `packages` are the .debs that this host would need from the depot,
+    None when it has package sources of its own.
+    """
+
+    cluster: Cluster
+    host: Host
+    facts: Facts
+    release: ReleaseSet
+    artifacts: Mapping[str, Artifact]
+    pki: Pki
+    now: datetime
+    packages: tuple[Artifact, ...] | None = None
+
+
+Component = Callable[[Site], list[Step]]

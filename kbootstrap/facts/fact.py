@@ -1,0 +1,119 @@
+"""A fact, a batch of facts, and what a batch read."""
+
+import secrets
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Generic, Self, TypeVar
+
+from kbootstrap.errors import CommandFailed
+from kbootstrap.transport.connection import Connection, Result
+
+T = TypeVar("T")
+
+READ_TIMEOUT = 60.0
+"""Seconds a batch may take; it only reads, so a host that needs longer is stuck."""
+
+
+class Fact(ABC, Generic[T]):
+    """A question to a host: a shell script that prints, and a parser of what it printed.
+
+    Facts are frozen dataclasses: equal facts are read once, and all facts of one class by one script (so that
+    the state of a hundred files costs one process).
+    """
+
+    @classmethod
+    @abstractmethod
+    def script(cls, facts: Sequence[Self]) -> str:
+        """POSIX shell that prints the answers; it runs as root and must not change anything."""
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, facts: Sequence[Self], output: bytes) -> Mapping[Self, T]:
+        """Every fact's value; a question that could not be answered has a value that says so."""
+
+
+class Facts:
+    """What was read from one host."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[Fact[Any], object] | None = None) -> None:
+        self._values = dict(values or {})
+
+    def __getitem__(self, fact: Fact[T]) -> T:
+        value: Any = self._values[fact]
+        return value  # type: ignore[no-any-return]
+
+    def __contains__(self, fact: Fact[Any]) -> bool:
+        return fact in self._values
+
+    def merged(self, other: "Facts") -> "Facts":
+        """Both; where both know a fact, the other's value."""
+        return Facts({**self._values, **other._values})
+
+
+def read(connection: Connection, facts: Iterable[Fact[Any]]) -> Facts:
+    """Reads all facts in one round trip. Raises CommandFailed when the batch itself does not come back."""
+    groups = _groups(facts)
+    if not groups:
+        return Facts()
+    boundary = secrets.token_hex(16)
+    result = connection.run_script(batch_script(groups, boundary), timeout=READ_TIMEOUT)
+    return Facts(parse_batch(groups, boundary, result))
+
+
+def _groups(facts: Iterable[Fact[Any]]) -> list[list[Fact[Any]]]:
+    by_class: dict[type[Fact[Any]], dict[Fact[Any], None]] = defaultdict(dict)
+    for fact in facts:
+        by_class[type(fact)][fact] = None
+    return [list(group) for group in by_class.values()]
+
+
+def batch_script(groups: Sequence[Sequence[Fact[Any]]], boundary: str) -> str:
+    """One script for all groups; a line with the boundary, which no output can contain, ends each answer."""
+    parts = []
+    for group in groups:
+        parts.append(f"(\n{type(group[0]).script(group)}\n) 2>/dev/null </dev/null")
+        parts.append(f"printf '\\n%s\\n' {boundary}")
+    return "\n".join(parts) + "\n"
+
+
+def parse_batch(
+    groups: Sequence[Sequence[Fact[Any]]], boundary: str, result: Result
+) -> dict[Fact[Any], object]:
+    """Splits a batch's output and parses every group's share."""
+    answers = result.stdout.split(f"\n{boundary}\n".encode())
+    if len(answers) != len(groups) + 1 or result.truncated:
+        raise CommandFailed(
+            "the facts could not be read",
+            host=result.host,
+            command=result.command,
+            output=result.errors or result.text[-2000:],
+        )
+    values: dict[Fact[Any], object] = {}
+    for group, answer in zip(groups, answers, strict=False):
+        values.update(type(group[0]).parse(group, answer))
+    return values
+
+
+class Single(Fact[T]):
+    """A fact that is asked for by a script of its own."""
+
+    @property
+    @abstractmethod
+    def command(self) -> str:
+        """Shell that prints the answer."""
+
+    @abstractmethod
+    def value(self, output: bytes) -> T:
+        """The answer, from what the shell printed."""
+
+    @classmethod
+    def script(cls, facts: Sequence[Self]) -> str:
+        return "\n".join(f"( {fact.command}\n); printf '\\036'" for fact in facts)
+
+    @classmethod
+    def parse(cls, facts: Sequence[Self], output: bytes) -> Mapping[Self, T]:
+        answers = output.split(b"\x1e")
+        return {fact: fact.value(answer) for fact, answer in zip(facts, answers, strict=False)}

@@ -1,0 +1,1 @@
+"""Certificates and keys, in memory: no I/O. What is stored where is the components' business."""

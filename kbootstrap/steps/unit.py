@@ -1,0 +1,97 @@
+"""systemd units, restarted when what they were started with is no longer what they should run with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+from kbootstrap.facts.fact import Fact, Facts
+from kbootstrap.facts.units import STAMPS, UnitState, UnitStatus, inputs_digest
+from kbootstrap.steps.step import Change, Paths, fingerprint, quote
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit that is enabled, runs, and was last started with the present content of its `inputs`.
+
+    The inputs (unit file, configuration, certificates, the `current` link of its binary) are digested just before
+    each start, and the digest is kept as the unit's stamp. A run that died between writing a file and restarting
+    therefore still restarts the next time; a run that changes nothing restarts nothing.
+    """
+
+    name: str
+    inputs: tuple[PurePosixPath, ...] = ()
+    on_change: Literal["restart", "reload"] = "restart"
+    wait: bool = True
+    """Whether starting waits for the unit's own report that it is up."""
+
+    def needs(self) -> Sequence[Fact[Any]]:
+        return (self._state(),)
+
+    def _state(self) -> UnitState:
+        return UnitState(self.name, self.inputs)
+
+    def diff(self, seen: Facts, touched: Paths) -> Change | None:
+        now = seen[self._state()]
+        reasons = self._reasons(now, touched)
+        if not reasons:
+            return None
+        action = self.on_change if now.running else "start"
+        return Change(
+            title=f"{action} {self.name}",
+            script=self._script(now, action),
+            fingerprint=fingerprint("unit", self.name, *self.inputs),
+            diff=", ".join(reasons),
+        )
+
+    def _reasons(self, now: UnitStatus, touched: Paths) -> list[str]:
+        changed = sorted(str(path) for path in self.inputs if path in touched)
+        reasons = []
+        if not now.running:
+            reasons.append(f"is {now.active or 'not there'}")
+        if now.enabled != "enabled":
+            reasons.append("does not start at boot")
+        if changed:
+            reasons.append(f"changed: {' '.join(changed)}")
+        elif now.running and now.stamp != now.inputs:
+            reasons.append("was started with other files than there are now")
+        return reasons
+
+    def _script(self, now: UnitStatus, action: str) -> str:
+        name, stamp = quote(self.name), quote(STAMPS / self.name)
+        block = "" if self.wait or action == "reload" else "--no-block "
+        return "\n".join(
+            (
+                f"mkdir -p {quote(STAMPS)}",
+                f"stamp=$({inputs_digest(self.inputs)})",
+                "systemctl daemon-reload",
+                f"systemctl enable --quiet {name}",
+                f"systemctl reset-failed {name} 2>/dev/null || true",
+                f"if ! systemctl {block}{action} {name}; then",
+                f"  systemctl status --no-pager --lines=0 {name} >&2 || true",
+                f"  journalctl --no-pager --output=cat --lines=20 --unit={name} >&2 || true",
+                "  exit 1",
+                "fi",
+                f'printf "%s\\n" "$stamp" >{stamp}',
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UnitAbsent:
+    """A unit that is neither enabled nor running."""
+
+    name: str
+
+    def needs(self) -> Sequence[Fact[Any]]:
+        return (UnitState(self.name),)
+
+    def diff(self, seen: Facts, touched: Paths) -> Change | None:
+        now = seen[UnitState(self.name)]
+        if not now.running and now.enabled not in ("enabled", "enabled-runtime"):
+            return None
+        return Change(
+            title=f"stop {self.name}",
+            script=f"systemctl disable --now --quiet {quote(self.name)}\nrm -f {quote(STAMPS / self.name)}",
+            fingerprint=fingerprint("unit-absent", self.name),
+        )
