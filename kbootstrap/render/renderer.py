@@ -1,0 +1,36 @@
+"""Jinja2 templates, each with one typed context; a name that the context lacks is an error, not an empty string."""
+
+import dataclasses
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from kbootstrap.resources import folder
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+@cache
+def _environment(templates: Path) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(templates),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - configuration files, not HTML
+    )
+    environment.filters["json"] = json.dumps
+    return environment
+
+
+def render(template: str, context: "DataclassInstance") -> bytes:
+    """The template (a path below templates/) filled with the fields of `context`."""
+    fields: dict[str, Any] = {
+        field.name: getattr(context, field.name) for field in dataclasses.fields(context)
+    }
+    return _environment(folder("templates")).get_template(template).render(fields).encode()
