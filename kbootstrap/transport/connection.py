@@ -86,6 +86,15 @@ class Connection(Protocol):
         """Runs a POSIX shell script that is sent through stdin, so its text never shows in a process list."""
         ...
 
+    def hold(self, command: str, *, timeout: float = COMMAND_TIMEOUT) -> AbstractContextManager[str]:
+        """Starts a command as root, yields its first line of output, and keeps it running while open.
+
+        Its stdin stays open until the context ends, and is closed by the host when this machine or the
+        connection dies: a lock held by `flock … cat` therefore never outlives its owner. `timeout` bounds the
+        wait for the first line; an empty line means that the command ended without output.
+        """
+        ...
+
     def put(self, content: bytes, path: str, *, mode: int = 0o600) -> None:
         """Writes a file atomically, owned by root."""
         ...
