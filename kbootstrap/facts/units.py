@@ -18,6 +18,7 @@ class UnitStatus:
 
     loaded: bool
     active: str
+    sub: str
     enabled: str
     needs_reload: bool
     stamp: str
@@ -25,10 +26,11 @@ class UnitStatus:
 
     @property
     def running(self) -> bool:
-        return self.active in ("active", "activating", "reloading")
+        """Up or on its way; not a unit that systemd starts over and over because it keeps failing."""
+        return self.active in ("active", "activating", "reloading") and self.sub != "auto-restart"
 
 
-NO_UNIT = UnitStatus(False, "inactive", "", False, "", "")
+NO_UNIT = UnitStatus(False, "inactive", "dead", "", False, "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class UnitState(Fact[UnitStatus]):
     @classmethod
     def script(cls, facts: Sequence[Self]) -> str:
         names = " ".join(shlex.quote(fact.unit) for fact in facts)
-        show = f"systemctl show --property=Id,LoadState,ActiveState,UnitFileState,NeedDaemonReload {names}"
+        show = f"systemctl show --property=Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload {names}"
         stamps = "\n".join(
             f"printf '%s %s %s\\n' {shlex.quote(fact.unit)} \"$({inputs_digest(fact.inputs)})\" "
             f'"$(cat {shlex.quote(str(STAMPS / fact.unit))})"'
@@ -79,6 +81,7 @@ def _status(shown: dict[str, str] | None, stamped: list[str] | None) -> UnitStat
     return UnitStatus(
         loaded=shown.get("LoadState") == "loaded",
         active=shown.get("ActiveState", ""),
+        sub=shown.get("SubState", ""),
         enabled=shown.get("UnitFileState", ""),
         needs_reload=shown.get("NeedDaemonReload") == "yes",
         inputs=stamped[1] if stamped and len(stamped) > 1 else "",

@@ -31,6 +31,10 @@ class Unit:
     def _state(self) -> UnitState:
         return UnitState(self.name, self.inputs)
 
+    def serves(self, seen: Facts) -> bool:
+        """Whether the unit runs already, so that restarting it would be felt."""
+        return seen[self._state()].running
+
     def diff(self, seen: Facts, touched: Paths) -> Change | None:
         now = seen[self._state()]
         reasons = self._reasons(now, touched)

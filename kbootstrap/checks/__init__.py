@@ -1,0 +1,1 @@
+"""Named waits: a probe that must succeed before a deadline."""

@@ -1,0 +1,1 @@
+"""Playbooks to plans, plans to changed hosts. Knows nothing of Kubernetes."""

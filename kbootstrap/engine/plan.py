@@ -1,0 +1,100 @@
+"""A plan: every change that is due, by phase and host. Making one is pure."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from kbootstrap.engine.playbook import Phase, Playbook
+from kbootstrap.facts.fact import Fact, Facts
+from kbootstrap.steps.step import Change, Step
+from kbootstrap.steps.unit import Unit
+
+HostSteps = Mapping[str, Sequence[Step]]
+"""The steps of one host, by phase, in the playbook's order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The changes of one phase on one host, in order."""
+
+    phase: str
+    host: str
+    changes: tuple[Change, ...]
+    serving: bool = False
+    """Whether a unit of this phase ran on the host when the plan was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that a playbook would change now. A host that a phase concerns has a task, empty or not."""
+
+    playbook: Playbook
+    tasks: tuple[Task, ...]
+
+    @property
+    def changes(self) -> int:
+        return sum(len(task.changes) for task in self.tasks)
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for plans that lead to the same state by the same changes."""
+        digest = hashlib.sha256()
+        for task in self.tasks:
+            for change in task.changes:
+                line = f"{task.phase}\0{task.host}\0{change.title}\0{change.fingerprint}\n"
+                digest.update(line.encode())
+        return digest.hexdigest()
+
+    @property
+    def deliveries(self) -> frozenset[str]:
+        """The digests of all artifacts that the hosts will fetch."""
+        return frozenset(
+            sha256 for task in self.tasks for change in task.changes for sha256 in change.deliveries
+        )
+
+    def hosts(self, phase: Phase) -> tuple[str, ...]:
+        """The hosts that a phase concerns, in order."""
+        return tuple(task.host for task in self.tasks if task.phase == phase.phase)
+
+
+def host_steps(playbook: Playbook, steps: Callable[[Phase], Sequence[Step] | None]) -> HostSteps:
+    """The steps of every phase that concerns a host; `steps` answers None for a phase that does not."""
+    found = ((phase.phase, steps(phase)) for phase in playbook.phases)
+    return {name: wanted for name, wanted in found if wanted is not None}
+
+
+def needs(steps: HostSteps) -> list[Fact[Any]]:
+    """Everything that has to be read from a host before its changes can be told."""
+    return [fact for phase in steps.values() for step in phase for fact in step.needs()]
+
+
+def make_plan(playbook: Playbook, steps: Mapping[str, HostSteps], seen: Mapping[str, Facts]) -> Plan:
+    """The changes that are due on every host, given what was read from it."""
+    by_host = {host: _changes(wanted, seen[host]) for host, wanted in steps.items()}
+    tasks = (
+        Task(phase.phase, host, changes[phase.phase], _serves(steps[host][phase.phase], seen[host]))
+        for phase in playbook.phases
+        for host, changes in by_host.items()
+        if phase.phase in changes
+    )
+    return Plan(playbook, tuple(tasks))
+
+
+def _serves(steps: Sequence[Step], seen: Facts) -> bool:
+    return any(step.serves(seen) for step in steps if isinstance(step, Unit))
+
+
+def _changes(steps: HostSteps, seen: Facts) -> dict[str, tuple[Change, ...]]:
+    touched: set[PurePosixPath] = set()
+    found: dict[str, tuple[Change, ...]] = {}
+    for phase, wanted in steps.items():
+        changes = []
+        for step in wanted:
+            change = step.diff(seen, touched)
+            if change is not None:
+                touched |= change.paths
+                changes.append(change)
+        found[phase] = tuple(changes)
+    return found

@@ -1,0 +1,57 @@
+"""A playbook: an ordered list of phases on one page, each saying where it runs and what it waits for."""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from kbootstrap.model.settings import Section
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+Serial = Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^([1-9]\d?|100)%$")]
+
+
+class Phase(Section):
+    """One phase. On each host its components (or steps) are applied in order, then its checks must pass.
+
+    It starts on a host as soon as that host has finished the phases in `after` and every host those in
+    `after_all`; a phase that names neither waits for everything above it. `rolling` phases go host by host while
+    their service already runs, and everywhere at once while it does not yet.
+    """
+
+    phase: Slug
+    hosts: tuple[str, ...] | str = "all"
+    components: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    after: tuple[Slug, ...] | None = None
+    after_all: tuple[Slug, ...] | None = None
+    rolling: bool = False
+    serial: Serial | None = Field(None, description="hosts at a time: a number or a percentage")
+    max_failures: Annotated[int, Field(ge=0)] = Field(0, description="failed hosts before the phase stops")
+    always: bool = Field(False, description="run the checks also when nothing was changed")
+
+
+class Playbook(Section):
+    """A named list of phases."""
+
+    name: Slug
+    description: str = ""
+    phases: tuple[Phase, ...]
+
+    @model_validator(mode="after")
+    def _phases_fit(self) -> "Playbook":
+        seen: set[str] = set()
+        for phase in self.phases:
+            if phase.phase in seen:
+                raise ValueError(f"the phase {phase.phase!r} is there twice")
+            for needed in (*(phase.after or ()), *(phase.after_all or ())):
+                if needed not in seen:
+                    raise ValueError(f"phase {phase.phase!r} waits for {needed!r}, which is not above it")
+            seen.add(phase.phase)
+        return self
+
+    def waits(self, phase: Phase) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The phases that `phase` waits for on its own host, and on all hosts."""
+        if phase.after is None and phase.after_all is None:
+            above = [other.phase for other in self.phases[: self.phases.index(phase)]]
+            return (), tuple(above)
+        return phase.after or (), phase.after_all or ()

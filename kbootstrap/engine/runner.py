@@ -1,0 +1,156 @@
+"""Carries out a plan: tasks run as soon as what they wait for is done, hosts side by side."""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from kbootstrap.checks.check import Check
+from kbootstrap.engine.order import Job, dependencies
+from kbootstrap.engine.plan import Plan, Task
+from kbootstrap.engine.script import finished, task_script
+from kbootstrap.errors import CheckFailed, CommandFailed, HostsFailed, KbootstrapError
+from kbootstrap.events import ChangeMade, PhaseFinished, PhaseStarted, Sink
+from kbootstrap.transport.connection import Connection
+
+TASK_TIMEOUT = 900.0
+"""Seconds that all changes of one phase on one host may take, before the timeouts' scale."""
+
+MAX_PARALLEL = 64
+
+Deliver = Callable[[Connection, Sequence[str]], str]
+"""Makes artifacts (by digest) available to a host and returns the shell function `fetch` that gets them."""
+
+Checks = Callable[[str, str], Sequence[Check]]
+"""The checks of a phase on a host, by their names."""
+
+
+@dataclass(slots=True)
+class Runner:
+    """Executes one plan. `stop` may be set from outside: running tasks end, no further ones begin."""
+
+    plan: Plan
+    connections: Mapping[str, Connection]
+    deliver: Deliver
+    checks: Checks
+    emit: Sink
+    scale: float = 1.0
+    stop: threading.Event = field(default_factory=threading.Event)
+    _failures: dict[Job, KbootstrapError] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Runs everything. Raises HostsFailed (or the only failure) after what was under way has ended."""
+        tasks = {Job(task.phase, task.host): task for task in self.plan.tasks}
+        waiting = dependencies(self.plan)
+        running: dict[Future[None], Job] = {}
+        done: set[Job] = set()
+        with ThreadPoolExecutor(max_workers=min(MAX_PARALLEL, len(tasks) or 1)) as pool:
+            while waiting or running:
+                for job in [job for job, needed in waiting.items() if needed <= done]:
+                    del waiting[job]
+                    if self._stopped or self._is_out(job):
+                        done.add(job)
+                    else:
+                        running[pool.submit(self._run_task, tasks[job])] = job
+                if not running:
+                    continue
+                finished_now = self._wait(running)
+                for future in finished_now:
+                    done.add(self._settle(running.pop(future), future))
+        self._raise()
+
+    def _wait(self, running: Mapping[Future[None], Job]) -> set[Future[None]]:
+        try:
+            return wait(running, return_when=FIRST_COMPLETED).done
+        except KeyboardInterrupt:
+            self.stop.set()
+            return set()
+
+    def _settle(self, job: Job, future: Future[None]) -> Job:
+        error = future.exception()
+        if isinstance(error, KbootstrapError):
+            self._failures[job] = error
+        elif error is not None:
+            raise error
+        return job
+
+    def _is_out(self, job: Job) -> bool:
+        """Whether an earlier phase has failed on this host."""
+        return any(failed.host == job.host for failed in self._failures)
+
+    @property
+    def _stopped(self) -> bool:
+        allowed = {phase.phase: phase.max_failures for phase in self.plan.playbook.phases}
+        failed = [job.phase for job in self._failures]
+        return self.stop.is_set() or any(failed.count(phase) > allowed[phase] for phase in failed)
+
+    def _raise(self) -> None:
+        failures = list(self._failures.values())
+        if self.stop.is_set() and not failures:
+            raise KeyboardInterrupt
+        if len(failures) == 1:
+            raise failures[0]
+        if failures:
+            raise HostsFailed(f"{len(failures)} hosts failed", failures)
+
+    def _run_task(self, task: Task) -> None:
+        phase = next(phase for phase in self.plan.playbook.phases if phase.phase == task.phase)
+        if not task.changes and not phase.always:
+            return
+        started = time.monotonic()
+        self.emit(PhaseStarted(task.phase, task.host))
+        error: str | None = None
+        try:
+            if task.changes:
+                self._make_changes(task)
+            for check in self.checks(task.phase, task.host):
+                self._pass(check, task.host)
+        except KbootstrapError as failure:
+            error = str(failure)
+            raise
+        finally:
+            self.emit(
+                PhaseFinished(task.phase, task.host, time.monotonic() - started, len(task.changes), error)
+            )
+
+    def _make_changes(self, task: Task) -> None:
+        connection = self.connections[task.host]
+        digests = [sha256 for change in task.changes for sha256 in change.deliveries]
+        script = task_script(
+            task.changes, self.deliver(connection, digests) if digests else "", secrets.token_hex(8)
+        )
+        made: list[int] = []
+
+        def on_line(line: str) -> None:
+            number = finished(line, script.marker)
+            if number is not None:
+                made.append(number)
+                self.emit(ChangeMade(task.phase, task.host, task.changes[number].title))
+
+        result = connection.run_script(script.text, timeout=TASK_TIMEOUT * self.scale, on_line=on_line)
+        if not result.ok:
+            change = task.changes[min(len(made), len(task.changes) - 1)]
+            raise CommandFailed(
+                f"could not {change.title}",
+                host=task.host,
+                output=_without_markers(result.text, script.marker) + "\n" + result.errors,
+                hint="run the same command again once the cause is gone: it continues from here",
+            )
+
+    def _pass(self, check: Check, host: str) -> None:
+        result = self.connections[host].run_script(
+            check.script(self.scale), timeout=check.deadline * self.scale + 60
+        )
+        if not result.ok:
+            raise CheckFailed(
+                f"{check.name} was not reached within {check.deadline * self.scale:.0f} s",
+                host=host,
+                output=result.text or result.errors,
+                hint=check.hint or None,
+            )
+
+
+def _without_markers(text: str, marker: str) -> str:
+    return "\n".join(line for line in text.splitlines() if not line.startswith(marker)).strip()
