@@ -48,9 +48,7 @@ class Catalogue(Recipe):
 
     def entries(self) -> dict[str, CatalogueEntry]:
         """Every artifact by name."""
-        return {
-            entry.name: entry for name, project in self.projects.items() for entry in _entries(name, project)
-        }
+        return {entry.name: entry for name, project in self.projects.items() for entry in _entries(name, project)}
 
     def project_of(self, ref: ArtifactRef) -> str:
         """The name of the project that an artifact comes from."""

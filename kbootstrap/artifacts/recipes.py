@@ -29,32 +29,39 @@ class Download(Recipe):
     member: str | None = None
 
 
-class GoBuild(Recipe):
-    """Commands of a Go module.
-
-    `also` are modules that take the same version; `commands` maps a binary's name to its package; `stamp`
-    maps linker variables to values; `static_c` links C libraries, statically; `without` are folders of the
-    module that are left out, with their imports; `source_versions` maps a project's version to its module's,
-    where they differ.
-    """
+class _FromModule(Recipe):
+    """Something built from a Go module; `source_versions` maps the project's version to the module's, where
+    they differ."""
 
     module: str
+    source_versions: Mapping[str, str] = {}
+
+    def module_version(self, version: str) -> str:
+        """The module's version, without its leading `v`, that holds a version of the project."""
+        return self.source_versions.get(version, version)
+
+
+class GoBuild(_FromModule):
+    """Commands of a Go module.
+
+    `commands` maps a binary's name to its package; `also` are modules that take the same version; `stamp`
+    maps linker variables to values; `static_c` links C libraries, statically; `without` are folders of the
+    module that are left out, with their imports.
+    """
+
     commands: Mapping[str, str]
     also: tuple[str, ...] = ()
     stamp: Mapping[str, str] = {}
     tags: tuple[str, ...] = ()
     static_c: bool = False
     without: tuple[str, ...] = ()
-    source_versions: Mapping[str, str] = {}
 
 
-class CBuild(Recipe):
+class CBuild(_FromModule):
     """One C file in a Go module's tree, compiled to a static binary."""
 
-    module: str
     source: str
     define: Mapping[str, str] = {}
-    source_versions: Mapping[str, str] = {}
 
 
 class Image(Recipe):
@@ -64,6 +71,10 @@ class Image(Recipe):
     tag: str = "{version}"
     user: str = ""
     command: tuple[str, ...] = ()
+
+    def reference(self, version: str) -> str:
+        """The image's name in a registry, e.g. `registry.k8s.io/pause:3.10.2`."""
+        return f"{self.repository}:{self.tag.format(version=version)}"
 
 
 class Project(Recipe):
@@ -84,9 +95,7 @@ class Project(Recipe):
 class Companions(Recipe):
     """What a Kubernetes minor's data line says: the newest tried patch, and each other project's version."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=lambda name: name.replace("_", "-")
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=lambda name: name.replace("_", "-"))
 
     newest: _Text
     etcd: _Text

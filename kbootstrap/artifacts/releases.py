@@ -9,7 +9,7 @@ from kbootstrap.errors import ArtifactError
 
 @dataclass(frozen=True, slots=True)
 class CatalogueEntry:
-    """One artifact the catalogue knows: the project it comes from and, of an image, the reference's pattern."""
+    """One artifact the catalogue knows: its project and, of an image, the pattern of its reference."""
 
     name: str
     project: str

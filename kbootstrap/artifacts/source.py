@@ -40,7 +40,7 @@ class SourceSettings:
     download_deadline: float = 1800.0
     build_deadline: float = 3600.0
     lock_deadline: float = 3600.0
-    verify: bool = False
+    retry_pause: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +63,22 @@ class Job:
         return ArtifactRef(name, self.version, self.project.kind)
 
 
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """Complete files by artifact name, and in words what they were made from."""
+
+    files: Mapping[str, Path]
+    made_from: str
+
+
 class Source(Protocol):
     """Makes or fetches files."""
 
-    def key(self, job: Job) -> str | None:
-        """What the files' content follows from, as a short digest; None if this source does not have them."""
+    def key(self, job: Job, name: str) -> str | None:
+        """What the content of one of the job's files follows from; None if this source does not have it."""
 
-    def provide(self, job: Job, work: Path, emit: Sink) -> Mapping[str, Path]:
-        """Puts the job's files below `work` and answers the path of each by name.
+    def provide(self, job: Job, work: Path, emit: Sink) -> Provided:
+        """Puts the job's files below `work`.
 
         Their digests are checked where somebody publishes them. Raises ArtifactError.
         """
