@@ -75,6 +75,13 @@ class PreflightFailed(KbootstrapError):
         self.problems = tuple(problems)
 
 
+class PkiUnusable(PreflightFailed):
+    """The cluster's own authorities and keys, as the hosts hold them, contradict each other, are incomplete or expired.
+
+    Nothing has been changed, and nothing is made in their place: a cluster that exists would not accept it.
+    """
+
+
 class Locked(KbootstrapError):
     """Somebody else is changing this cluster."""
 

@@ -8,6 +8,7 @@ class Authority:
     """A certificate authority: its certificate and private key, PEM."""
 
     certificate: bytes
+    """Where there are several, the first signs and the others are trusted too."""
     key: bytes = field(repr=False)
 
 
@@ -32,3 +33,5 @@ class Pki:
     service_account: KeyPair
     encryption_key: str = field(repr=False)
     """32 random bytes, base64, for secretbox."""
+    older_encryption_keys: tuple[str, ...] = field(default=(), repr=False)
+    """Keys that only read: what was stored before the key was changed may still need them."""
