@@ -33,6 +33,23 @@ class Sudo(StrEnum):
     PASSWORD = "password"  # noqa: S105 - a mode, not a password
 
 
+class PasswordKind(StrEnum):
+    """Where a password comes from."""
+
+    PROMPT = "prompt"
+    ENVIRONMENT = "env"
+    FILE = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordSource:
+    """Where to get a password when it is needed; never the password itself."""
+
+    kind: PasswordKind = PasswordKind.PROMPT
+    name: str = ""
+    """The environment variable's name, or the file's path. The file's last line break does not count."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ssh:
     """How to log in to a host."""
@@ -47,6 +64,8 @@ class Ssh:
     jump: tuple[str, ...] = ()
     """Hosts to go through, outermost first, each `[user@]host[:port]`."""
     sudo: Sudo = Sudo.NONE
+    sudo_password: PasswordSource | None = None
+    """Set exactly when `sudo` is PASSWORD."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +92,8 @@ class Host:
     """Where SSH finds it, when that is not `address`."""
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
+    variables: Mapping[str, object] = field(default_factory=dict)
+    """The user's own values, for the templates of the user's own playbooks."""
 
     @property
     def is_control_plane(self) -> bool:
@@ -85,7 +106,12 @@ class Host:
     @property
     def is_node(self) -> bool:
         """Whether a kubelet runs on it."""
-        return self.is_control_plane or Role.WORKER in self.roles
+        return self.is_control_plane or self.is_worker
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether it runs applications. A control-plane host that is a worker too is not tainted."""
+        return Role.WORKER in self.roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +124,7 @@ class Cluster:
     name: str
     kubernetes: Version
     hosts: tuple[Host, ...]
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
 
     def host(self, name: str) -> Host:
         """The host of that name; raises KeyError."""
@@ -121,7 +147,7 @@ class Cluster:
 
     @property
     def endpoint_host(self) -> str:
-        """Where clients outside the cluster find the API: the VIP, a load balancer, or the first apiserver."""
+        """Where clients outside the cluster find the API: VIP, load balancer, or the first apiserver."""
         endpoint = self.settings.endpoint
         if endpoint.mode == "vip" and endpoint.vip is not None:
             return str(endpoint.vip)

@@ -4,29 +4,64 @@ Each is optional in the inventory. Defaults are for production on hosts with sys
 measured or published figure, its source stands beside it.
 """
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Port = Annotated[int, Field(ge=1, le=65535)]
-Args = dict[str, str]
+from kbootstrap.model.fields import (
+    Address,
+    AddressRange,
+    Args,
+    DnsName,
+    Duration,
+    FreeForm,
+    NonEmpty,
+    Port,
+    Refused,
+)
 
 
 class Section(BaseModel):
-    """A part of the inventory: unknown keys are refused, values do not change."""
+    """A part of the inventory: unknown keys are refused, values never change; an empty one is all defaults."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_nothing(cls, written: object) -> object:
+        return {} if written is None else written
 
 
 class Endpoint(Section):
     """How clients reach the API: a VIP on the control-plane hosts, a proxy on every host, or one address."""
 
-    mode: Literal["vip", "local", "external"] = "local"
-    vip: IPv4Address | None = Field(None, description="virtual IP, held by keepalived on one control-plane host")
-    address: str | None = Field(None, description="name or address of a load balancer that exists already")
-    port: Port = 6443
+    mode: Literal["vip", "local", "external"] = Field(
+        "local", description="default: vip with a vip, external with an address, else local"
+    )
+    vip: Address | None = Field(None, description="virtual IP, held by keepalived on one of the control-plane hosts")
+    address: DnsName | None = Field(None, description="name or address of a load balancer that exists already")
+    port: Port = Field(6443, description="of the API, for clients")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _infer_mode(cls, written: object) -> object:
+        if not isinstance(written, dict) or "mode" in written:
+            return written
+        if written.get("vip") is not None:
+            return {**written, "mode": "vip"}
+        return {**written, "mode": "external"} if written.get("address") is not None else written
+
+    @model_validator(mode="after")
+    def _fits_its_mode(self) -> Self:
+        needs = {"vip": ("vip",), "external": ("address",), "local": ()}[self.mode]
+        for key in ("vip", "address"):
+            if key in needs and getattr(self, key) is None:
+                raise Refused(f"mode {self.mode} needs {key!r}", f"{key}: the address that clients use")
+            if key not in needs and getattr(self, key) is not None:
+                raise Refused(f"{key!r} does not go with mode {self.mode}", "say 'vip' or 'address', not both")
+        return self
 
 
 class Keepalived(Section):
@@ -40,10 +75,13 @@ class Keepalived(Section):
 class Network(Section):
     """Address ranges inside the cluster, and what joins them."""
 
-    pods: IPv4Network = IPv4Network("10.244.0.0/16")
-    services: IPv4Network = IPv4Network("10.96.0.0/16")
+    hosts: tuple[AddressRange, ...] = Field(
+        (), description="subnets of the hosts and the VIP; default: not checked beyond plausibility"
+    )
+    pods: AddressRange = IPv4Network("10.244.0.0/16")
+    services: AddressRange = IPv4Network("10.96.0.0/16")
     node_prefix: Annotated[int, Field(ge=16, le=30)] = Field(24, description="size of each node's pod range")
-    domain: str = "cluster.local"
+    domain: DnsName = Field("cluster.local", description="of the cluster's own DNS names")
     cni: Literal["flannel", "none"] = "flannel"
     node_ports: Annotated[str, Field(pattern=r"^\d+-\d+$")] = "30000-32767"
 
@@ -56,19 +94,22 @@ class Flannel(Section):
 
 
 class Etcd(Section):
-    """etcd. Heartbeat and election: a killed leader costs 0.5 s of writes (measured; 1.3 s at etcd's defaults)."""
+    """etcd.
+
+    Heartbeat and election: a killed leader costs 0.5 s of writes (measured; 1.3 s at etcd's defaults).
+    """
 
     heartbeat_ms: Annotated[int, Field(ge=10, le=10_000)] = 100
     election_ms: Annotated[int, Field(ge=50, le=50_000)] = 500
     quota_bytes: Annotated[int, Field(ge=64 * 2**20)] = 8 * 2**30
-    auto_compaction: str = Field("8h", description="history kept, etcd's periodic mode")
+    auto_compaction: Duration = Field("8h", description="history kept, etcd's periodic mode")
     extra_args: Args = {}
 
 
 class ApiServer(Section):
     """kube-apiserver."""
 
-    extra_sans: tuple[str, ...] = Field((), description="further names and addresses in its certificate")
+    extra_sans: tuple[DnsName, ...] = Field((), description="further names and addresses in its certificate")
     extra_args: Args = {}
     audit_log_days: Annotated[int, Field(ge=0)] = Field(30, description="0 turns the audit log off")
     encryption: Literal["secretbox", "none"] = Field("secretbox", description="of Secrets at rest")
@@ -84,7 +125,7 @@ class Component(Section):
 class Kubelet(Section):
     """kubelet; `config` is merged over the KubeletConfiguration."""
 
-    config: dict[str, Any] = {}
+    config: FreeForm = {}
     extra_args: Args = {}
 
 
@@ -92,13 +133,13 @@ class KubeProxy(Section):
     """kube-proxy; `config` is merged over the KubeProxyConfiguration."""
 
     mode: Literal["nftables", "iptables", "ipvs"] = "nftables"
-    config: dict[str, Any] = {}
+    config: FreeForm = {}
 
 
 class Registry(Section):
     """One image registry as containerd should see it (becomes a hosts.toml)."""
 
-    mirrors: tuple[str, ...] = Field((), description="base addresses tried before the registry itself")
+    mirrors: tuple[NonEmpty, ...] = Field((), description="base addresses tried before the registry itself")
     ca_file: Path | None = Field(None, description="on the control machine")
     username: str | None = None
     password_file: Path | None = Field(None, description="on the control machine")
@@ -108,7 +149,7 @@ class Registry(Section):
 class Containerd(Section):
     """containerd."""
 
-    registries: dict[str, Registry] = Field({}, description="by registry host, e.g. docker.io")
+    registries: dict[NonEmpty, Registry] = Field({}, description="by registry host, e.g. docker.io")
     restrict_oom_score_adj: bool = Field(False, description="for hosts that may not lower oom_score_adj")
 
 
@@ -147,10 +188,8 @@ class HostPreparation(Section):
 
     manage_hosts_file: bool = Field(True, description="entries for all hosts in /etc/hosts")
     swap: Literal["refuse", "disable", "allow"] = "refuse"
-    journal_max_use: str = "1G"
-    max_clock_skew_seconds: Annotated[float, Field(gt=0)] = Field(
-        1.0, description="between hosts; etcd warns at 1 s"
-    )
+    journal_max_use: Annotated[str, Field(pattern=r"^\d+[KMGT]?$")] = "1G"
+    max_clock_skew_seconds: Annotated[float, Field(gt=0)] = Field(1.0, description="between hosts; etcd warns at 1 s")
     sysctls: dict[str, str] = {}
 
 
@@ -161,10 +200,9 @@ class Timeouts(Section):
     connect_seconds: Annotated[float, Field(gt=0)] = 10.0
 
 
-class Settings(Section):
-    """All tunable sections."""
+class Tuning(Section):
+    """The sections that stand at the top level of an inventory."""
 
-    endpoint: Endpoint = Endpoint()
     keepalived: Keepalived = Keepalived()
     network: Network = Network()
     flannel: Flannel = Flannel()
@@ -180,3 +218,9 @@ class Settings(Section):
     systemd: Systemd = Systemd()
     host: HostPreparation = HostPreparation()
     timeouts: Timeouts = Timeouts()
+
+
+class Settings(Tuning):
+    """All tunable sections; in an inventory the endpoint stands under `cluster`."""
+
+    endpoint: Endpoint = Endpoint()
