@@ -52,9 +52,7 @@ def record(connections: Mapping[str, Connection], entry: Entry) -> None:
     folder = HOST_JOURNAL.rpartition("/")[0]
     for connection in connections.values():
         with suppress(KbootstrapError):
-            connection.run(
-                f"mkdir -p {folder} && printf '%s\\n' {shlex.quote(line)} >>{HOST_JOURNAL}", timeout=10
-            )
+            connection.run(f"mkdir -p {folder} && printf '%s\\n' {shlex.quote(line)} >>{HOST_JOURNAL}", timeout=10)
 
 
 @contextmanager

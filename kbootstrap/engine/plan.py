@@ -50,9 +50,7 @@ class Plan:
     @property
     def deliveries(self) -> frozenset[str]:
         """The digests of all artifacts that the hosts will fetch."""
-        return frozenset(
-            sha256 for task in self.tasks for change in task.changes for sha256 in change.deliveries
-        )
+        return frozenset(sha256 for task in self.tasks for change in task.changes for sha256 in change.deliveries)
 
     def hosts(self, phase: Phase) -> tuple[str, ...]:
         """The hosts that a phase concerns, in order."""

@@ -111,16 +111,12 @@ class Runner:
             error = str(failure)
             raise
         finally:
-            self.emit(
-                PhaseFinished(task.phase, task.host, time.monotonic() - started, len(task.changes), error)
-            )
+            self.emit(PhaseFinished(task.phase, task.host, time.monotonic() - started, len(task.changes), error))
 
     def _make_changes(self, task: Task) -> None:
         connection = self.connections[task.host]
         digests = [sha256 for change in task.changes for sha256 in change.deliveries]
-        script = task_script(
-            task.changes, self.deliver(connection, digests) if digests else "", secrets.token_hex(8)
-        )
+        script = task_script(task.changes, self.deliver(connection, digests) if digests else "", secrets.token_hex(8))
         made: list[int] = []
 
         def on_line(line: str) -> None:
@@ -140,9 +136,7 @@ class Runner:
             )
 
     def _pass(self, check: Check, host: str) -> None:
-        result = self.connections[host].run_script(
-            check.script(self.scale), timeout=check.deadline * self.scale + 60
-        )
+        result = self.connections[host].run_script(check.script(self.scale), timeout=check.deadline * self.scale + 60)
         if not result.ok:
             raise CheckFailed(
                 f"{check.name} was not reached within {check.deadline * self.scale:.0f} s",

@@ -1,0 +1,65 @@
+# The two commands of the README are `make demo` and `make test`. Both install what they need and can be repeated.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+KBOOTSTRAP := $(BIN)/kbootstrap
+INVENTORY := inventories/lab.yml
+
+RUN_PACKAGES := python3 python3-venv openssh-client ca-certificates iproute2 procps
+LAB_PACKAGES := mmdebstrap systemd-container openssh-client iproute2 procps
+BUILD_PACKAGES := git gcc libc6-dev pkg-config libseccomp-dev
+TEST_PACKAGES := openssh-server sudo nginx-light libnginx-mod-stream keepalived shellcheck systemd openssl
+
+.PHONY: help demo demo-down test check unit e2e bench lock clean lab-packages test-packages
+
+help: ## Show this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@scripts/install-packages $(RUN_PACKAGES)
+	@scripts/make-venv $(VENV)
+	@touch $@
+
+lab-packages:
+	@scripts/install-packages $(LAB_PACKAGES) $(BUILD_PACKAGES)
+
+test-packages:
+	@scripts/install-packages $(TEST_PACKAGES)
+
+demo: $(VENV)/.installed lab-packages ## Five test hosts on this machine, a highly available cluster on them, verified
+	@$(KBOOTSTRAP) lab up
+	@$(KBOOTSTRAP) up -i $(INVENTORY)
+	@$(KBOOTSTRAP) status -i $(INVENTORY)
+	@$(KBOOTSTRAP) verify -i $(INVENTORY)
+
+demo-down: $(VENV)/.installed ## Take the demo's hosts away again
+	@$(KBOOTSTRAP) lab down
+
+test: check unit e2e ## Every check and test, the quick ones first
+
+check: $(VENV)/.installed test-packages ## Lint, types, layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@shellcheck scripts/install-packages scripts/make-venv .ci/run
+
+unit: $(VENV)/.installed test-packages ## Unit and golden tests
+	@$(BIN)/pytest tests/unit tests/golden
+
+e2e: $(VENV)/.installed lab-packages test-packages ## Tests on real hosts of the lab
+	@$(KBOOTSTRAP) artifacts fetch
+	@$(BIN)/pytest tests/e2e
+
+bench: $(VENV)/.installed lab-packages ## Speed, as ratios to the same work done by other means
+	@$(BIN)/python benchmarks/run.py
+
+lock: ## Write requirements.lock anew from pyproject.toml
+	@scripts/make-lock
+
+clean: ## Remove what the targets made in this folder
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -1,0 +1,96 @@
+"""The entry point: puts the commands together, and turns failures into messages and exit codes."""
+
+import importlib
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+import kbootstrap
+from kbootstrap.cli.failures import failure_as_json, show_failure
+from kbootstrap.errors import KbootstrapError
+
+COMMAND_MODULES = (
+    "inventory",
+    "preflight",
+    "up",
+    "status",
+    "verify",
+    "kubeconfig",
+    "history",
+    "reset",
+    "playbook",
+    "artifacts",
+    "lab",
+)
+"""The modules of this package that register commands, in the order of the help."""
+
+INTERRUPTED = 130
+USAGE = 64
+"""EX_USAGE of sysexits.h; 2 would mean "there are changes" to who calls `plan`."""
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kbootstrap {kbootstrap.__version__}")
+        raise typer.Exit
+
+
+def build_app() -> typer.Typer:
+    """The command line with all commands."""
+    app = typer.Typer(
+        name="kbootstrap",
+        help="A highly available Kubernetes from bare Linux hosts, over SSH; and then its operation.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback()
+    def root(
+        version: Annotated[
+            bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        ] = False,
+    ) -> None:
+        pass
+
+    for name in COMMAND_MODULES:
+        importlib.import_module(f"kbootstrap.cli.{name}").register(app)
+    return app
+
+
+def main() -> None:
+    """Runs the command line and exits with the code of its outcome."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command line and returns its exit code. A failure that is expected is never a traceback."""
+    try:
+        outcome = build_app()(arguments, standalone_mode=False)
+    except KbootstrapError as error:
+        if "--json" in arguments:
+            typer.echo(failure_as_json(error))
+        else:
+            show_failure(error, Console(stderr=True))
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        Console(stderr=True).print("stopped; run the same command again to go on from here", highlight=False)
+        return INTERRUPTED
+    except typer.Exit as exit_:
+        return exit_.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except Exception as error:
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's usage errors
+            error.show()
+            return USAGE
+        raise
+    return outcome if isinstance(outcome, int) else 0
+
+
+if __name__ == "__main__":
+    main()

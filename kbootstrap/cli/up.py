@@ -1,0 +1,121 @@
+"""`plan` and `up`."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.syntax import Syntax
+
+from kbootstrap.cli import options
+from kbootstrap.cli.console import watching
+from kbootstrap.cli.timing import Timings
+from kbootstrap.engine.plan import Plan
+from kbootstrap.events import Event
+
+CHANGES_PENDING = 2
+"""What `plan` ends with when `up` would change something, as `terraform plan -detailed-exitcode` does."""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command()(plan)
+    app.command()(up)
+
+
+def plan(
+    inventory: options.Inventory = options.DEFAULT_INVENTORY,
+    out: Annotated[Path | None, typer.Option("--out", help="Save the plan, for `up --plan`.")] = None,
+    diffs: Annotated[bool, typer.Option("--diff/--no-diff", help="Show what differs.")] = True,
+    json_: options.Json = False,
+) -> int:
+    """Shows what `up` would change, host by host. Exit code 2 when there is something."""
+    from kbootstrap.model.load import load_inventory  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.workflows import up as workflow  # noqa: PLC0415
+    from kbootstrap.workflows.builtin import builtin  # noqa: PLC0415
+
+    cluster = load_inventory(inventory)
+    with watching(Console(stderr=True)) as emit:
+        found = workflow.plan(cluster, builtin("up"), emit)
+    kept = workflow.saved(cluster, found)
+    if out is not None:
+        out.write_text(kept.to_json() + "\n", encoding="utf-8")
+    if json_:
+        typer.echo(json.dumps(plan_value(found)))
+    else:
+        show_plan(found, Console(), diffs=diffs)
+    return CHANGES_PENDING if found.changes else 0
+
+
+def up(
+    inventory: options.Inventory = options.DEFAULT_INVENTORY,
+    saved_plan: Annotated[
+        Path | None, typer.Option("--plan", help="Do exactly what this saved plan says, or refuse.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name every change.")] = False,
+    json_: options.Json = False,
+) -> None:
+    """Makes the hosts what the inventory says: from nothing, from half-installed, from drifted."""
+    from kbootstrap.model.load import load_inventory  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.workflows import up as workflow  # noqa: PLC0415
+    from kbootstrap.workflows.builtin import builtin  # noqa: PLC0415
+
+    started = time.monotonic()
+    cluster = load_inventory(inventory)
+    only = workflow.load_saved(saved_plan) if saved_plan else None
+    console = Console()
+    timings = Timings()
+    with watching(console, json_lines=json_, verbose=verbose) as show:
+
+        def emit(event: Event) -> None:
+            timings.note(event)
+            show(event)
+
+        done = workflow.up(cluster, builtin("up"), emit, only=only, command=" ".join(sys.argv[1:]))
+    seconds = time.monotonic() - started
+    if json_:
+        typer.echo(json.dumps({"event": "Finished", "changes": done.changes, "seconds": round(seconds, 2)}))
+    elif done.changes:
+        console.print(timings.table())
+        console.print(f"{done.changes} changes in {seconds:.1f} s. Cluster [bold]{escape(cluster.name)}[/] is ready.")
+    else:
+        console.print(f"Nothing to change ({seconds:.1f} s). Cluster [bold]{escape(cluster.name)}[/] is ready.")
+
+
+def show_plan(plan: Plan, console: Console, *, diffs: bool) -> None:
+    """Prints a plan for people."""
+    for task in plan.tasks:
+        if task.changes:
+            console.print(f"[bold]{escape(task.host)}[/] [dim]{task.phase}[/]", highlight=False)
+        for change in task.changes:
+            console.print(f"  ~ {escape(change.title)}", highlight=False, soft_wrap=True)
+            if diffs and change.diff:
+                console.print(_diff(change.diff))
+    hosts = len({task.host for task in plan.tasks if task.changes})
+    summary = f"{plan.changes} changes on {hosts} hosts" if plan.changes else "Nothing to change"
+    console.print(f"[bold]{summary}.[/]", highlight=False)
+
+
+def _diff(text: str) -> Syntax:
+    return Syntax(text, "diff", background_color="default", padding=(0, 6), word_wrap=True)
+
+
+def plan_value(plan: Plan) -> dict[str, object]:
+    """A plan for machines; diffs are masked as they are for people."""
+    return {
+        "changes": plan.changes,
+        "fingerprint": plan.fingerprint,
+        "tasks": [
+            {
+                "phase": task.phase,
+                "host": task.host,
+                "changes": [{"title": change.title, "diff": change.diff} for change in task.changes],
+            }
+            for task in plan.tasks
+            if task.changes
+        ],
+    }

@@ -1,0 +1,1 @@
+"""What a user asks for: which playbook, with which guards."""

@@ -1,0 +1,79 @@
+"""Carries out a plan on hosts that are connected and locked, and keeps the record of it."""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from kbootstrap.checks.catalogue import CHECKS
+from kbootstrap.checks.check import Check
+from kbootstrap.engine.delivery import delivering
+from kbootstrap.engine.journal import Entry, now, record
+from kbootstrap.engine.lock import Owner
+from kbootstrap.engine.plan import Plan
+from kbootstrap.engine.runner import Runner
+from kbootstrap.errors import KbootstrapError
+from kbootstrap.events import Sink
+from kbootstrap.model.cluster import Cluster
+from kbootstrap.transport.connection import Connection
+from kbootstrap.workflows.survey import Survey
+
+
+@dataclass(slots=True)
+class Run:
+    """One run that changes hosts: who, what, and the switch that stops it between two tasks."""
+
+    owner: Owner
+    emit: Sink
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+def execute(cluster: Cluster, connections: Mapping[str, Connection], survey: Survey, run: Run) -> None:
+    """Makes all changes of the survey's plan and waits for its checks."""
+    addresses = {host.name: host.ssh_address or str(host.address) for host in cluster.hosts if not host.ssh.jump}
+    way = cluster.settings.artifacts.delivery
+    with delivering(survey.supplies.all, addresses, way) as deliver, _journalled(connections, survey.plan, run):
+        Runner(
+            plan=survey.plan,
+            connections=connections,
+            deliver=deliver,
+            checks=_checks(cluster, survey.plan),
+            emit=run.emit,
+            scale=cluster.settings.timeouts.scale,
+            stop=run.stop,
+        ).run()
+
+
+def _checks(cluster: Cluster, plan: Plan) -> "_ChecksOf":
+    return _ChecksOf(cluster, {phase.phase: phase.checks for phase in plan.playbook.phases})
+
+
+@dataclass(frozen=True, slots=True)
+class _ChecksOf:
+    cluster: Cluster
+    names: Mapping[str, tuple[str, ...]]
+
+    def __call__(self, phase: str, host: str) -> Sequence[Check]:
+        return [CHECKS[name](self.cluster, self.cluster.host(host)) for name in self.names[phase]]
+
+
+@contextmanager
+def _journalled(connections: Mapping[str, Connection], plan: Plan, run: Run) -> Iterator[None]:
+    """Notes on every host that a run began, and how it ended; nothing is noted where nothing changes."""
+    if not plan.changes:
+        yield
+        return
+    began = time.monotonic()
+    entry = Entry(run.owner.run, now(), run.owner.who, run.owner.command, "started", plan.changes)
+    record(connections, entry)
+    outcome, error = "interrupted", ""
+    try:
+        yield
+        outcome = "ok"
+    except KbootstrapError as failure:
+        outcome, error = "failed", str(failure)
+        raise
+    finally:
+        seconds = round(time.monotonic() - began, 1)
+        record(connections, replace(entry, at=now(), outcome=outcome, seconds=seconds, error=error))

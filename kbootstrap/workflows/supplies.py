@@ -1,0 +1,56 @@
+"""The artifacts and packages that a cluster needs, brought to this machine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kbootstrap.artifacts.artifact import Artifact
+from kbootstrap.artifacts.cache import default_cache
+from kbootstrap.artifacts.catalogue import load_catalogue
+from kbootstrap.artifacts.obtain import obtain
+from kbootstrap.artifacts.releases import ReleaseSet
+from kbootstrap.artifacts.source import Origin, SourceSettings
+from kbootstrap.components.packages import wanted_packages
+from kbootstrap.events import Sink
+from kbootstrap.facts.fact import Facts
+from kbootstrap.facts.identity import Identity
+from kbootstrap.facts.packages import InstalledPackages
+from kbootstrap.model.cluster import Cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Supplies:
+    """What is in the cache for this cluster. `packages` are by host, for those that need them from here."""
+
+    release: ReleaseSet
+    artifacts: Mapping[str, Artifact]
+    packages: Mapping[str, tuple[Artifact, ...]]
+
+    @property
+    def all(self) -> tuple[Artifact, ...]:
+        """Every artifact a host may ask for."""
+        return (*self.artifacts.values(), *(deb for debs in self.packages.values() for deb in debs))
+
+
+def supplies_for(cluster: Cluster, facts: Mapping[str, Facts], emit: Sink) -> Supplies:
+    """Obtains what is not in the cache yet."""
+    settings = cluster.settings.artifacts
+    release = load_catalogue().release(cluster.kubernetes)
+    source = SourceSettings(origin=Origin(settings.source), mirror=settings.mirror)
+    obtained = obtain(release.refs(), source, default_cache(), emit)
+    return Supplies(
+        release=release,
+        artifacts={ref.name: artifact for ref, artifact in obtained.items()},
+        packages=_packages(cluster, facts, emit),
+    )
+
+
+def _packages(cluster: Cluster, facts: Mapping[str, Facts], emit: Sink) -> dict[str, tuple[Artifact, ...]]:
+    """The packages that a host lacks, for every host that cannot get them from sources of its own."""
+    way = cluster.settings.artifacts.packages
+    found = {}
+    for name, seen in facts.items():
+        identity, installed = seen[Identity()], seen[InstalledPackages()]
+        missing = [package for package in wanted_packages(cluster, cluster.host(name)) if package not in installed]
+        if way == "depot" or (way == "auto" and not identity.has_package_sources):
+            found[name] = resolve(missing, identity, installed, emit) if missing else ()
+    return found

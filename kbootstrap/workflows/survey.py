@@ -1,0 +1,96 @@
+"""From hosts as they are to a plan: who they are, whose keys they hold, what differs from what should be."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from kbootstrap.components.catalogue import COMPONENTS
+from kbootstrap.components.site import Site
+from kbootstrap.engine.plan import HostSteps, Plan, host_steps, make_plan, needs
+from kbootstrap.engine.playbook import Phase, Playbook
+from kbootstrap.engine.selectors import selected
+from kbootstrap.events import Sink
+from kbootstrap.facts.fact import Fact, Facts, read
+from kbootstrap.facts.identity import Identity
+from kbootstrap.facts.packages import InstalledPackages
+from kbootstrap.model.cluster import Cluster, Host
+from kbootstrap.pki.authority import Pki
+from kbootstrap.steps.step import Step
+from kbootstrap.transport.connection import Connection
+from kbootstrap.workflows.keys import key_facts, recover_keys
+from kbootstrap.workflows.parallel import on_all
+from kbootstrap.workflows.supplies import Supplies, supplies_for
+
+
+@dataclass(frozen=True, slots=True)
+class FirstLook:
+    """What is read from a host before anything is decided, and how its clock differs from this machine's."""
+
+    facts: Facts
+    clock_offset: float
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A plan, and what it was made from."""
+
+    sites: Mapping[str, Site]
+    plan: Plan
+    supplies: Supplies
+
+
+def first_look(
+    cluster: Cluster, connections: Mapping[str, Connection], more: Mapping[str, Sequence[Fact[Any]]] | None = None
+) -> dict[str, FirstLook]:
+    """One round trip to every host; `more` are further facts that the caller wants from it."""
+
+    def look(name: str, connection: Connection) -> FirstLook:
+        host = cluster.host(name)
+        before = time.time()
+        wanted = (Identity(), InstalledPackages(), *key_facts(host), *(more or {}).get(name, ()))
+        facts = read(connection, wanted)
+        return FirstLook(facts, facts[Identity()].clock - (before + time.time()) / 2)
+
+    return on_all(connections, look)
+
+
+def make_survey(
+    cluster: Cluster,
+    connections: Mapping[str, Connection],
+    looks: Mapping[str, FirstLook],
+    playbook: Playbook,
+    emit: Sink,
+) -> Survey:
+    """The plan for the hosts that are connected. Obtains the artifacts first, which may take long the first time."""
+    now = datetime.now(UTC)
+    facts = {name: look.facts for name, look in looks.items()}
+    pki = recover_keys(cluster, facts, now)
+    supplies = supplies_for(cluster, facts, emit)
+    sites = {name: _site(cluster, cluster.host(name), facts[name], pki, supplies, now) for name in connections}
+    steps = {name: _steps(playbook, site) for name, site in sites.items()}
+    seen = on_all(connections, lambda name, connection: read(connection, needs(steps[name])))
+    return Survey(sites, make_plan(playbook, steps, seen), supplies)
+
+
+def _site(cluster: Cluster, host: Host, facts: Facts, pki: Pki, supplies: Supplies, now: datetime) -> Site:
+    return Site(
+        cluster=cluster,
+        host=host,
+        facts=facts,
+        release=supplies.release,
+        artifacts=supplies.artifacts,
+        pki=pki,
+        now=now,
+        packages=supplies.packages.get(host.name),
+    )
+
+
+def _steps(playbook: Playbook, site: Site) -> HostSteps:
+    def steps(phase: Phase) -> Sequence[Step] | None:
+        if not selected(phase.hosts, site.cluster, site.host):
+            return None
+        return [step for name in phase.components for step in COMPONENTS[name](site)]
+
+    return host_steps(playbook, steps)

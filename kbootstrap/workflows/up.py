@@ -1,0 +1,116 @@
+"""`plan` and `up`: what differs between the hosts and the inventory, and making it so."""
+
+import getpass
+import json
+import secrets
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from kbootstrap.engine.journal import now, recorded, state_folder
+from kbootstrap.engine.lock import Owner, locked
+from kbootstrap.engine.plan import Plan
+from kbootstrap.engine.playbook import Playbook
+from kbootstrap.errors import InvalidInput, KbootstrapError
+from kbootstrap.events import Sink
+from kbootstrap.model.cluster import Cluster
+from kbootstrap.transport.connection import Connection
+from kbootstrap.workflows.access import opened
+from kbootstrap.workflows.apply import Run, execute
+from kbootstrap.workflows.preflight import preflight_facts, require_fit
+from kbootstrap.workflows.survey import Survey, first_look, make_survey
+
+
+class PlanOutdated(KbootstrapError):
+    """The hosts, or the inventory, have changed since a plan was saved."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPlan:
+    """What `plan --out` keeps: which changes, and a fingerprint of the states they lead to. No secrets."""
+
+    cluster: str
+    made: str
+    fingerprint: str
+    changes: tuple[str, ...]
+
+    def to_json(self) -> str:
+        return json.dumps(
+            {
+                "kind": "kbootstrap-plan/v1",
+                "cluster": self.cluster,
+                "made": self.made,
+                "fingerprint": self.fingerprint,
+                "changes": list(self.changes),
+            },
+            indent=2,
+        )
+
+
+def change_lines(plan: Plan) -> tuple[str, ...]:
+    """Every change as `host: phase: title`."""
+    return tuple(f"{task.host}: {task.phase}: {change.title}" for task in plan.tasks for change in task.changes)
+
+
+def saved(cluster: Cluster, plan: Plan) -> SavedPlan:
+    """The plan in the form that is kept."""
+    return SavedPlan(cluster.name, now(), plan.fingerprint, change_lines(plan))
+
+
+def load_saved(path: Path) -> SavedPlan:
+    """Reads a saved plan. Raises InvalidInput when it is none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if value["kind"] != "kbootstrap-plan/v1":
+            raise ValueError(f"its kind is {value['kind']!r}")
+        return SavedPlan(value["cluster"], value["made"], value["fingerprint"], tuple(value["changes"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidInput(f"{path} is not a saved plan: {error}", hint="make one with `plan --out`") from error
+
+
+def plan(cluster: Cluster, playbook: Playbook, emit: Sink) -> Plan:
+    """What `up` would change now. Reads the hosts and changes nothing."""
+    with opened(cluster) as connections:
+        return _survey(cluster, connections, playbook, emit).plan
+
+
+def up(cluster: Cluster, playbook: Playbook, emit: Sink, *, only: SavedPlan | None = None, command: str = "up") -> Plan:
+    """Brings the hosts to what the inventory says and waits until the cluster is ready.
+
+    With `only`, executes exactly that plan or refuses. Raises Locked while somebody else changes the cluster.
+    """
+    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    owner = Owner(f"{getpass.getuser()}@{socket.gethostname()}", run_id, command, now())
+    with (
+        opened(cluster) as connections,
+        locked(connections, owner),
+        recorded(state_folder(cluster.name), run_id, emit) as sink,
+    ):
+        survey = _survey(cluster, connections, playbook, sink)
+        if only is not None:
+            _require_same(only, saved(cluster, survey.plan))
+        execute(cluster, connections, survey, Run(owner, sink))
+        return survey.plan
+
+
+def _survey(cluster: Cluster, connections: Mapping[str, Connection], playbook: Playbook, emit: Sink) -> Survey:
+    wanted = {name: preflight_facts(cluster, cluster.host(name)) for name in connections}
+    looks = first_look(cluster, connections, wanted)
+    require_fit(cluster, looks)
+    return make_survey(cluster, connections, looks, playbook, emit)
+
+
+def _require_same(kept: SavedPlan, current: SavedPlan) -> None:
+    if kept.cluster != current.cluster:
+        raise InvalidInput(f"the plan is for the cluster {kept.cluster!r}, not for {current.cluster!r}")
+    if kept.fingerprint == current.fingerprint:
+        return
+    gone = [f"- {line}" for line in kept.changes if line not in current.changes]
+    new = [f"+ {line}" for line in current.changes if line not in kept.changes]
+    raise PlanOutdated(
+        f"the hosts or the inventory have changed since the plan was made ({kept.made}); nothing was done",
+        output="\n".join(gone + new) or "the same changes, with other content",
+        hint="make a new plan and read it",
+    )
