@@ -104,7 +104,7 @@ class Connection(Protocol):
         ...
 
     def get(self, path: str) -> bytes:
-        """A file's content; raises CommandFailed when it cannot be read."""
+        """A file's content; raises CommandFailed when it cannot be read, or has more than 64 MiB."""
         ...
 
     def serve_locally(self, port: int) -> AbstractContextManager[int]:
@@ -113,6 +113,13 @@ class Connection(Protocol):
 
     def tunnel(self, remote_host: str, remote_port: int) -> AbstractContextManager[int]:
         """While open, connections to the yielded local loopback port reach the remote address (ssh -L)."""
+        ...
+
+    def reconnect(self, *, timeout: float) -> None:
+        """Opens the connection anew, for instance after a reboot; tries until `timeout` seconds have passed.
+
+        Raises Unreachable with the last attempt's reason.
+        """
         ...
 
     def close(self) -> None:

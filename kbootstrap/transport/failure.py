@@ -1,0 +1,61 @@
+"""What went wrong while connecting, in words that say what to do."""
+
+import socket
+
+from paramiko import ChannelException, SSHException
+from paramiko.ssh_exception import IncompatiblePeer, NoValidConnectionsError, ProxyCommandFailure
+
+from kbootstrap.errors import KbootstrapError, Unreachable
+from kbootstrap.transport.route import Target
+from kbootstrap.transport.timeouts import Timeouts
+
+_NETWORK_HINT = "is the host up, the address and port right, and does a firewall let SSH through?"
+
+
+def unreachable(error: Exception, target: Target, limits: Timeouts) -> KbootstrapError:
+    """The typed error for what Fabric, paramiko or the system raised while connecting to `target`."""
+    if isinstance(error, KbootstrapError):
+        return error
+    message, hint = _explain(error, f"{target.address}:{target.port}", limits)
+    return Unreachable(message, hint=hint)
+
+
+def _explain(error: Exception, place: str, limits: Timeouts) -> tuple[str, str]:
+    if isinstance(error, NoValidConnectionsError):
+        error = next(iter(error.errors.values()))
+    match error:
+        case socket.gaierror():
+            return f"{place}: the name cannot be resolved", "check the name, or give an address"
+        case TimeoutError():
+            return f"{place} does not answer within {limits.connect:g} s", _NETWORK_HINT
+        case ConnectionRefusedError():
+            return f"{place} refuses connections", "is sshd running, and on this port?"
+        case ProxyCommandFailure():
+            return f"{place}: the ProxyCommand failed: {error}", "try the command by hand"
+        case ChannelException():
+            return (
+                f"{place} cannot be reached from the jump host: {error.text}",
+                "can the jump host reach it, and does its sshd allow TCP forwarding (AllowTcpForwarding)?",
+            )
+        case IncompatiblePeer():
+            return (
+                f"{place} has no SSH algorithm in common with this tool: {error}",
+                "its sshd is very old or very restricted: allow an AES-GCM or AES-CTR cipher and curve25519",
+            )
+        case EOFError():
+            return f"{place} closed the connection", "see its sshd's log; MaxStartups may be exceeded"
+        case SSHException():
+            return _handshake(str(error), place, limits)
+        case _:
+            return f"{place}: {error}", _NETWORK_HINT
+
+
+def _handshake(reason: str, place: str, limits: Timeouts) -> tuple[str, str]:
+    # paramiko has no types for these; where its wording changes, the reason still stands as it is.
+    if "banner" in reason or reason in {"No existing session", "Negotiation failed."}:
+        return (
+            f"{place} accepts connections, but does not greet like an SSH server within "
+            f"{max(limits.connect, limits.banner):g} s",
+            "is it overloaded, is MaxStartups exceeded, or is something else listening on this port?",
+        )
+    return f"{place}: the SSH handshake failed: {reason}", "see the log of its sshd"

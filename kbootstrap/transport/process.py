@@ -1,0 +1,191 @@
+"""One command on a channel: its input sent, its output collected, its deadline kept."""
+
+import itertools
+import select
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+
+import tenacity
+from paramiko import Channel, ChannelException, SSHException, Transport
+
+from kbootstrap.errors import Unreachable
+from kbootstrap.transport.capture import Capture, Lines
+from kbootstrap.transport.shell import ENDING_SECONDS, Invocation
+
+CHUNK = 128 * 1024
+"""Bytes read or sent at once: a few SSH packets."""
+
+LINGER_SECONDS = 3.0
+"""How long output may still be on its way after the exit code, when something in the background holds it open."""
+
+SESSION_PATIENCE = 10.0
+"""Seconds to wait for a free session."""
+
+STOPPING_SECONDS = ENDING_SECONDS + 2.0
+"""How long a command that was told to stop may take to be gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a process ended. `exit_code` is None when it did not say: a signal, or the connection was lost."""
+
+    exit_code: int | None
+    stdout: bytes
+    stderr: bytes
+    truncated: bool
+    timed_out: bool
+
+    @property
+    def output(self) -> str:
+        """Both streams, for people."""
+        parts = (part.decode(errors="replace").strip() for part in (self.stdout, self.stderr))
+        return "\n".join(part for part in parts if part)
+
+
+def execute(
+    transport: Transport,
+    invocation: Invocation,
+    payload: Iterable[bytes],
+    timeout: float,
+    on_line: Callable[[str], None] | None = None,
+) -> Outcome:
+    """Runs an invocation with its payload, for at most `timeout` seconds. Raises Unreachable (without the host)."""
+    with _lost_connection(), closing(_session(transport)) as channel:
+        channel.exec_command(invocation.line)
+        feed = itertools.chain((invocation.before,), payload, (invocation.after,))
+        return Process(channel, timeout, on_line).finish(feed, closes=invocation.closes)
+
+
+@contextmanager
+def held(transport: Transport, invocation: Invocation, timeout: float) -> Iterator[str]:
+    """Starts an invocation, yields its first line, and ends its input, and so itself, with the context.
+
+    Raises TimeoutError when no line comes within `timeout` seconds, and Unreachable (without the host).
+    """
+    with _lost_connection(), closing(_session(transport)) as channel:
+        channel.settimeout(timeout)
+        channel.exec_command(invocation.line)
+        channel.sendall(invocation.before)
+        answer = b""
+        while b"\n" not in answer and (chunk := channel.recv(CHUNK)):
+            answer += chunk
+        try:
+            yield answer.partition(b"\n")[0].decode(errors="replace")
+        finally:
+            # Whatever the command holds is free again when the context has been left.
+            with suppress(SSHException, OSError, EOFError):
+                channel.shutdown_write()
+                channel.status_event.wait(STOPPING_SECONDS)
+
+
+@contextmanager
+def _lost_connection() -> Iterator[None]:
+    """Turns what paramiko raises into Unreachable."""
+    try:
+        yield
+    except ChannelException as error:
+        raise Unreachable(
+            f"its sshd refuses another session: {error.text}",
+            hint="raise MaxSessions in its sshd_config (10 is usual)",
+        ) from error
+    except TimeoutError:
+        raise
+    except (SSHException, EOFError, OSError) as error:
+        raise Unreachable(f"the connection was lost: {error}") from error
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_type(ChannelException),
+    wait=tenacity.wait_random_exponential(multiplier=0.05, max=1.0),
+    stop=tenacity.stop_after_delay(SESSION_PATIENCE),
+    reraise=True,
+)
+def _session(transport: Transport) -> Channel:
+    """A channel; waits where sshd allows fewer than we use, or has not yet counted down."""
+    return transport.open_session()
+
+
+class Process:
+    """A command that was started on `channel`."""
+
+    def __init__(self, channel: Channel, timeout: float, on_line: Callable[[str], None] | None = None) -> None:
+        self._channel = channel
+        self._deadline = time.monotonic() + timeout
+        self._timed_out = False
+        self._stdout = Capture()
+        self._stderr = Capture()
+        self._lines = Lines(on_line) if on_line else None
+
+    def finish(self, feed: Iterable[bytes], *, closes: bool = False) -> Outcome:
+        """Sends the input, reads until the process has ended, or past the deadline makes it end.
+
+        The wrapper on the host (see shell.py) reads all input before it prints anything, so that sending first and
+        reading then cannot block both sides.
+        """
+        try:
+            self._send(feed)
+            if closes:
+                self._channel.shutdown_write()
+        except TimeoutError:
+            self._stop()
+        except OSError:
+            pass  # It ended early; its output says why.
+        ended = self._read()
+        if not ended and not self._timed_out:
+            self._stop()
+            self._read()
+        if self._lines:
+            self._lines.finish()
+        code = self._channel.exit_status if self._channel.exit_status_ready() else -1
+        return Outcome(
+            None if code < 0 else code,
+            self._stdout.content(),
+            self._stderr.content(),
+            self._stdout.truncated or self._stderr.truncated,
+            self._timed_out,
+        )
+
+    def _send(self, feed: Iterable[bytes]) -> None:
+        for part in feed:
+            view = memoryview(part)
+            for start in range(0, len(view), CHUNK):
+                # A time already past would mean "do not block" to paramiko, which raises the same TimeoutError.
+                self._channel.settimeout(max(0.0, self._deadline - time.monotonic()))
+                self._channel.sendall(bytes(view[start : start + CHUNK]))
+
+    def _stop(self) -> None:
+        """End-of-file tells the wrapper to end the command; see shell.py."""
+        self._timed_out = True
+        self._deadline = time.monotonic() + STOPPING_SECONDS
+        self._channel.shutdown_write()
+
+    def _read(self) -> bool:
+        """Reads until the end of both streams and the exit code; False when the deadline came first."""
+        channel = self._channel
+        poll = select.poll()
+        poll.register(channel.fileno(), select.POLLIN)
+        quiet_since = time.monotonic()
+        while not channel.eof_received and not channel.closed:
+            now = time.monotonic()
+            if channel.exit_status_ready() and now - quiet_since > LINGER_SECONDS:
+                return True
+            if now >= self._deadline:
+                return False
+            poll.poll(min(self._deadline - now, LINGER_SECONDS) * 1000)
+            if self._take():
+                quiet_since = time.monotonic()
+        while self._take():
+            pass
+        return channel.status_event.wait(max(0.0, self._deadline - time.monotonic()))
+
+    def _take(self) -> bool:
+        """Takes some of what has arrived, if anything."""
+        out = self._channel.recv(CHUNK) if self._channel.recv_ready() else b""
+        err = self._channel.recv_stderr(CHUNK) if self._channel.recv_stderr_ready() else b""
+        self._stdout.add(out)
+        self._stderr.add(err)
+        if self._lines:
+            self._lines.add(out)
+        return bool(out or err)
