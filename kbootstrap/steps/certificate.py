@@ -105,7 +105,6 @@ class Certificate:
             self.cert_path,
             self.key_path,
             self.spec,
-            self.authority.certificate,
             self.days,
             self.owner,
             self.group,

@@ -33,7 +33,7 @@ class File:
             title=f"{'update' if now.exists else 'write'} {self.path}",
             script=_clear(now, self.path)
             + write_file(self.path, self.content, self.mode, self.owner, self.group),
-            fingerprint=fingerprint("file", self.path, self.content, *self._permissions()),
+            fingerprint=fingerprint("file", self.path, MASKED if self.secret else self.content, *self._permissions()),
             diff=self._shown(now),
             paths=frozenset({self.path}),
         )

@@ -96,7 +96,6 @@ class Kubeconfig:
             server_url=self.server_url,
             cluster_name=self.cluster_name,
             user=self.user,
-            authority=self.authority.certificate,
             certificate=certificate,
             key=key,
         ).encode()
@@ -110,7 +109,6 @@ class Kubeconfig:
             self.cluster_name,
             self.user,
             self.spec,
-            self.authority.certificate,
             self.days,
             self.owner,
             self.group,

@@ -26,8 +26,8 @@ class Change:
     """One thing that will be done to a host.
 
     `script` is POSIX shell, run as root with `set -eu`, and may be run again after it died half-way. It may hold
-    secrets: it is sent through stdin and never shown. `fingerprint` stands for the state the change leads to: equal
-    for equal plans, also where the content itself (a new certificate) cannot be.
+    secrets: it is sent through stdin and never shown. `fingerprint` stands for the state the change leads to, without
+    the content of secrets: equal for equal plans, also where a key is made anew each time a plan is.
     """
 
     title: str
