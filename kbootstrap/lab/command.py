@@ -20,15 +20,18 @@ def require_programs() -> None:
     """`LabError` with the command that installs what is missing."""
     missing = sorted({package for program, package in PACKAGES.items() if shutil.which(program) is None})
     if missing:
-        raise LabError(
-            f"the lab needs {', '.join(missing)}", hint=f"apt-get install --yes {' '.join(missing)}"
-        )
+        raise LabError(f"the lab needs {', '.join(missing)}", hint=f"apt-get install --yes {' '.join(missing)}")
 
 
 def run(
-    argv: Sequence[str], *, stdin: str = "", timeout: float = 30, keep_fds: Sequence[int] = (), check: bool = True
+    argv: Sequence[str],
+    *,
+    stdin: str = "",
+    timeout: float = 30,
+    keep_fds: Sequence[int] = (),
+    check: bool = True,
 ) -> str:
-    """Standard output of a program that ended well; `LabError` when it did not, or not within `timeout` seconds."""
+    """Standard output of a program; `LabError` when it failed, or took more than `timeout` seconds."""
     try:
         done = subprocess.run(
             argv, input=stdin, capture_output=True, text=True, timeout=timeout, check=False, pass_fds=keep_fds

@@ -14,15 +14,15 @@ _POLL_SECONDS = 0.05
 
 @contextmanager
 def locked(path: Path, *, timeout: float) -> Iterator[int]:
-    """Hold the lock file `path`; gives its file descriptor, which a child may inherit to hold the lock as well.
+    """Hold the lock file `path`; gives its file descriptor: a child that inherits it holds the lock as well.
 
-    The file is gone afterwards unless somebody waits for it. `LabError` after `timeout` seconds of waiting.
+    The file stays, so that a child which still holds it is waited for; only a holder may remove it.
+    `LabError` after `timeout` seconds of waiting.
     """
     fd = _acquire(path, time.monotonic() + timeout)
     try:
         yield fd
     finally:
-        path.unlink(missing_ok=True)
         os.close(fd)
 
 

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -21,8 +22,8 @@ CONTROL_MACHINE = 1
 VIP = 100
 """Offset in the subnet kept free for the API's virtual address."""
 
-Login = Literal["root", "admin", "operator"]
-"""Who may log in by key: root; `admin`, sudo without a password; `operator`, sudo with the password "operator"."""
+Login = Literal["root", "admin", "deploy"]
+"""Who may log in by key: `root`; `admin`, who has sudo without a password; `deploy`, whose password is the same."""
 
 # Interface names have 15 characters: a port is called like its host, the uplink "kbl-" and the lab.
 LabName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,10}$")]
@@ -124,9 +125,9 @@ def standard(
     etcd: int = 0,
     bare: int = 0,
 ) -> LabSpec:
-    """A lab of so many hosts of each kind at the usual addresses: cp1 at .11, w1 at .21, etcd1 at .81, bare1 at .101.
+    """So many hosts of each kind at the usual addresses: cp1 at .11, w1 at .21, etcd1 at .81, bare1 at .101.
 
-    `bare` hosts have no role, and so are not in an inventory. `InvalidInput` when a kind's range is too small.
+    `bare` hosts have no role, and so are not in an inventory. `InvalidInput` when there is no room for so many.
     """
     kinds = (
         _Kind("cp", "control-plane", first=11, last=20, count=control_planes),
@@ -135,14 +136,13 @@ def standard(
         _Kind("bare", None, first=VIP + 1, last=subnet.num_addresses - 2, count=bare),
     )
     try:
-        return LabSpec(
-            name=name, subnet=subnet, options=options or Options(), hosts=dict(_hosts(kinds, subnet))
-        )
+        return LabSpec(name=name, subnet=subnet, options=options or Options(), hosts=dict(_hosts(kinds, subnet)))
     except ValidationError as error:
         raise InvalidInput("such a lab cannot be made", _problems(error)) from error
 
 
-class _Kind(_Frozen):
+@dataclass(frozen=True, slots=True)
+class _Kind:
     prefix: str
     role: str | None
     first: int

@@ -44,6 +44,9 @@ COMMANDS
     mount -t tmpfs -o mode=0755 tmpfs /run
     mount -t overlay -o "lowerdir=$LAB_BASE,upperdir=$LAB_DIR/upper,workdir=$LAB_DIR/work" overlay "$LAB_DIR/root"
 
+    modules=/lib/modules/$(uname -r)
+    [ ! -d "$modules" ] || set -- --bind-ro="$modules"
+
     # Without SYSTEMD_SECCOMP=0 runc fails: "unable to create session key".
     export SYSTEMD_SECCOMP=0 SYSTEMD_NSPAWN_API_VFS_WRITABLE=yes
     exec systemd-nspawn --quiet --boot --directory="$LAB_DIR/root" \
@@ -52,7 +55,9 @@ COMMANDS
         --link-journal=no --resolv-conf=off --timezone=off --bind=/dev/kmsg \
         --bind="$LAB_DIR/containerd:/var/lib/containerd" \
         --bind="$LAB_DIR/kubelet:/var/lib/kubelet" \
-        --bind="$LAB_DIR/etcd:/var/lib/etcd"
+        --bind="$LAB_DIR/etcd:/var/lib/etcd" "$@"
 }
 
-"$1"
+action=$1
+shift
+"$action"

@@ -31,23 +31,39 @@ Before=sysinit.target
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=mount --make-rshared /
-ExecStart=sh -c 'for d in /sys/fs/cgroup /sys/fs/cgroup/*/; do ! mountpoint -q "$d" || mount -o remount,bind,rw "$d"; done'
+ExecStart=sh -c 'for d in /sys/fs/cgroup/*/; do ! mountpoint -q "$d" || mount -o remount,bind,rw "$d"; done'
 
 [Install]
 WantedBy=sysinit.target
 CONF
 systemctl --quiet --root="$root" enable kbootstrap-lab.service
+systemctl --quiet --root="$root" set-default multi-user.target
+
+# The kernel is the machine's: a host sets only what it has of its own.
+sed -i '/^-\?net\./!d' "$root"/usr/lib/sysctl.d/*.conf
+
+# Modules that are part of the kernel are known to modprobe by this list, which comes with a kernel's package.
+release=$(uname -r)
+if [ ! -d "/lib/modules/$release" ]; then
+    mkdir -p "$root/lib/modules/$release"
+    {
+        for module in /sys/module/*; do echo "kernel/${module##*/}.ko"; done
+        [ ! -d /proc/sys/net/bridge ] || echo kernel/br_netfilter.ko # without parameters it is not in /sys
+    } >"$root/lib/modules/$release/modules.builtin"
+    touch "$root/lib/modules/$release/modules.order"
+    chroot "$root" depmod "$release"
+fi
 
 # Not needed in a lab, and each costs boot time or wakes up fifty hosts at once.
 systemctl --quiet --root="$root" mask \
     apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
-    fstrim.timer console-getty.service getty@.service getty-static.service systemd-pstore.service
+    fstrim.timer modprobe@.service console-getty.service getty@.service getty-static.service systemd-pstore.service
 
 # Two ordinary users: sudo without a password, and sudo with one (the same as the name).
 chroot "$root" useradd --create-home --shell /bin/bash --uid 1000 admin
-chroot "$root" useradd --create-home --shell /bin/bash --uid 1001 operator
-echo operator:operator | chroot "$root" chpasswd
-printf '%s\n' 'admin ALL=(ALL:ALL) NOPASSWD: ALL' 'operator ALL=(ALL:ALL) ALL' >"$root/etc/sudoers.d/lab"
+chroot "$root" useradd --create-home --shell /bin/bash --uid 1001 deploy
+echo deploy:deploy | chroot "$root" chpasswd
+printf '%s\n' 'admin ALL=(ALL:ALL) NOPASSWD: ALL' 'deploy ALL=(ALL:ALL) ALL' >"$root/etc/sudoers.d/lab"
 chmod 0440 "$root/etc/sudoers.d/lab"
 
 # Otherwise every first boot runs the units with ConditionNeedsUpdate= (ldconfig and others).

@@ -1,0 +1,59 @@
+"""The inventory with which kbootstrap makes a cluster of a lab."""
+
+from kbootstrap.errors import LabError
+from kbootstrap.lab.keys import SSH_PORT
+from kbootstrap.lab.spec import HostSpec, LabSpec
+
+_KUBERNETES = "1.36.4"
+
+_SETTINGS = """\
+# What hosts that share a machine's kernel need, and others do not.
+containerd: {restrict_oom_score_adj: true}           # they may lack CAP_SYS_RESOURCE
+kubelet: {config: {failCgroupV1: false}}             # the machine may still have cgroup v1
+kube_proxy: {config: {conntrack: {maxPerCore: 0}}}   # its sysctls belong to the machine
+systemd: {limit_nofile: 16384}                       # below the machine's hard limit
+artifacts: {source: auto}
+"""
+
+
+CACHE = ".cache/kbootstrap/lab"
+"""Where the labs keep what outlives them, below the user's home folder."""
+
+
+def user_folder(lab: str) -> str:
+    """Where the lab's keys are, below the home folder of the user who made it."""
+    return f"{CACHE}/{lab}"
+
+
+def inventory(spec: LabSpec) -> str:
+    """The inventory, as a YAML file, of the lab's hosts that have a role. `LabError` if none has."""
+    hosts = {name: host for name, host in spec.hosts.items() if host.roles}
+    if not hosts:
+        raise LabError("no host of this lab has a role: there is nothing to write into an inventory")
+    keys = f"~/{user_folder(spec.name)}"
+    port = "" if spec.options.ssh_port == SSH_PORT else f"\n  port: {spec.options.ssh_port}"
+    lines = "\n".join(f"  {name}: {{{_host(spec, host)}}}" for name, host in hosts.items())
+    return (
+        f"# The hosts of `kbootstrap lab up`, lab {spec.name!r}. Written by the lab.\n"
+        "apiVersion: kbootstrap/v1\n"
+        "cluster:\n"
+        f"  name: {spec.name}\n"
+        f"  kubernetes: {_KUBERNETES}\n"
+        f"  endpoint: {{mode: vip, vip: {spec.vip}}}\n"
+        "ssh:\n"
+        f"  user: {spec.options.login}{port}\n"
+        f"  identity_file: {keys}/id_ed25519\n"
+        f"  known_hosts: {keys}/known_hosts\n"
+        "  host_keys: strict\n"
+        f"{_SETTINGS}"
+        f"hosts:\n{lines}\n"
+    )
+
+
+def _host(spec: LabSpec, host: HostSpec) -> str:
+    ssh = ", ".join(
+        f"{key}: {value}"
+        for key, value in (("user", host.login), ("port", host.ssh_port), ("jump", host.jump))
+        if value is not None
+    )
+    return f"address: {host.address}, roles: [{', '.join(host.roles)}]" + (f", ssh: {{{ssh}}}" if ssh else "")

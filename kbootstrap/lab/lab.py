@@ -1,0 +1,261 @@
+"""A lab: made, looked at, switched and taken away again. Everything else goes over SSH.
+
+Everything a lab puts on this machine is called after it, and is found by that name: a state file may be lost.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from kbootstrap.errors import LabError
+from kbootstrap.events import Note, Sink, ignore
+from kbootstrap.lab import keys, reach
+from kbootstrap.lab.command import require_programs
+from kbootstrap.lab.inventory import CACHE, user_folder
+from kbootstrap.lab.lock import locked
+from kbootstrap.lab.nspawn import base, cgroups, machine, network
+from kbootstrap.lab.nspawn.host import Host
+from kbootstrap.lab.spec import LabSpec
+
+_LOCK_SECONDS = 300
+_KILL_SECONDS = 30
+_BOOT_SECONDS = 60
+_BOOT_SECONDS_PER_HOST = 2  # fifty hosts boot in 20 s on two cores (measured)
+_PROBE_SECONDS = 1
+_LOOK_SECONDS = 5
+_PARALLEL = 16
+_LAST_WORDS = 20
+"""Lines of a console shown when a host does not come up."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatus:
+    """How a host is."""
+
+    name: str
+    address: str
+    ssh_port: int
+    roles: tuple[str, ...]
+    on: bool
+    ssh: bool
+
+
+class _State(BaseModel):
+    """What is remembered of a lab: how it was described, and the base root its hosts have grown on."""
+
+    spec: LabSpec
+    base: Path
+
+
+class Lab:
+    """A lab on this machine, by name. Needs root."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.folder = machine.STATE / name
+        self.user_folder = Path.home() / user_folder(name)
+
+    @property
+    def identity_file(self) -> Path:
+        """The private key that opens every host."""
+        return self.user_folder / "id_ed25519"
+
+    @property
+    def known_hosts(self) -> Path:
+        """Every host's key."""
+        return self.user_folder / "known_hosts"
+
+    @property
+    def ssh_config(self) -> Path:
+        """For `ssh -F`: knows every host by name."""
+        return self.user_folder / "ssh_config"
+
+    @property
+    def spec(self) -> LabSpec:
+        """What the lab was made from; `LabError` if there is no such lab."""
+        return self._state().spec
+
+    @classmethod
+    def up(cls, spec: LabSpec, emit: Sink = ignore) -> "Lab":
+        """Make the lab, or what is missing of it; returns when every host's sshd answers.
+
+        Hosts can be added to a lab that is there; anything else about it cannot be changed: `LabError`.
+        """
+        _require_root()
+        require_programs()
+        lab = cls(spec.name)
+        with lab._locked() as lock:
+            state = lab._remember(spec, emit)
+            hosts = [lab._host(state, name) for name in spec.hosts]
+            if network.create(spec):
+                each(Host.power_off, hosts)  # a host from before has lost its link
+            lab._lay_out(spec, hosts)
+            off = [host for host in hosts if not host.is_on()]
+            if off:
+                emit(Note(f"booting {len(off)} of {len(hosts)} hosts"))
+                each(lambda host: host.power_on(state.base, lock), off)
+            lab.wait_ssh()
+        return lab
+
+    def down(self, emit: Sink = ignore) -> None:
+        """Take away everything of this lab, also of one that was half made or half removed."""
+        _require_root()
+        with self._locked():
+            groups = cgroups.lab_groups(self.name)
+            if groups or self.folder.exists():
+                emit(Note(f"removing lab {self.name}"))
+            cgroups.kill(groups, timeout=_KILL_SECONDS)
+            network.remove(self.name)
+            cgroups.remove(groups, timeout=_KILL_SECONDS)
+            shutil.rmtree(self.user_folder, ignore_errors=True)
+            machine.release(self.folder)
+            left = self.traces()
+            if left:
+                raise LabError(f"not everything of lab {self.name} could be removed", output="\n".join(left))
+            self._lock.unlink()
+
+    def traces(self) -> list[str]:
+        """Everything of this lab that is on this machine, by its name (without its lock)."""
+        folders = [folder for folder in (self.folder, self.user_folder) if folder.exists()]
+        return [*map(str, cgroups.lab_groups(self.name)), *network.traces(self.name), *map(str, folders)]
+
+    def status(self) -> list[HostStatus]:
+        """How each host is, right now. `LabError` if there is no such lab."""
+        state = self._state()
+        on = {name for name in state.spec.hosts if self._host(state, name).is_on()}
+        answering = reach.answering(self._doors(state.spec, on), timeout=_PROBE_SECONDS)
+        return [
+            HostStatus(
+                name=name,
+                address=str(host.address),
+                ssh_port=state.spec.ssh_port(name),
+                roles=host.roles,
+                on=name in on,
+                ssh=name in answering,
+            )
+            for name, host in state.spec.hosts.items()
+        ]
+
+    def power_off(self, host: str) -> None:
+        """Cut a host's power; nothing happens if it is off."""
+        target = self._host(self._state(), host)
+        with self._locked():
+            target.power_off()
+
+    def power_on(self, host: str) -> None:
+        """Boot a host that is off; does not wait (see `wait_ssh`). Nothing happens if it is on."""
+        state = self._state()
+        target = self._host(state, host)
+        with self._locked() as lock:
+            target.power_on(state.base, lock)
+
+    def wait_ssh(self, hosts: Iterable[str] | None = None, timeout: float | None = None) -> None:
+        """Return when the sshd of these hosts (default: all) answers; `LabError` after `timeout` seconds."""
+        state = self._state()
+        names = set(state.spec.hosts if hosts is None else hosts)
+        patience = timeout or _BOOT_SECONDS + _BOOT_SECONDS_PER_HOST * len(names)
+        deadline = time.monotonic() + patience
+        while names:
+            names -= reach.answering(self._doors(state.spec, names), timeout=_LOOK_SECONDS)
+            off = sorted(name for name in names if not self._host(state, name).is_on())
+            silent = off or (sorted(names) if time.monotonic() > deadline else [])
+            if silent:
+                raise LabError(
+                    f"{', '.join(silent)} {'went off' if off else f'no SSH after {patience:g} s'}",
+                    output=_last_words(self._host(state, silent[0]).console),
+                    hint=f"`kbootstrap lab status --name {self.name}` shows which hosts run",
+                )
+
+    def _locked(self) -> AbstractContextManager[int]:
+        return locked(self._lock, timeout=_LOCK_SECONDS)
+
+    @property
+    def _lock(self) -> Path:
+        return machine.LOCKS / f"kbootstrap-lab-{self.name}"
+
+    @property
+    def _state_file(self) -> Path:
+        return self.folder / "lab.json"
+
+    def _state(self) -> _State:
+        try:
+            return _State.model_validate_json(self._state_file.read_text())
+        except FileNotFoundError as error:
+            raise LabError(f"there is no lab {self.name}", hint="`kbootstrap lab up` makes one") from error
+
+    def _remember(self, spec: LabSpec, emit: Sink) -> _State:
+        """The lab's state with `spec`, which may only add hosts to what it was."""
+        if self._state_file.exists():
+            state = self._state()
+            if state.spec == spec:
+                return state
+            _refuse_changes(state.spec, spec)
+            state = _State(spec=spec, base=state.base)
+        else:
+            state = _State(spec=spec, base=base.ensure(Path.home() / CACHE, emit))
+        machine.claim(self.folder)
+        keys.write(self._state_file, state.model_dump_json().encode())
+        return state
+
+    def _host(self, state: _State, name: str) -> Host:
+        if name not in state.spec.hosts:
+            raise LabError(f"lab {self.name} has no host {name}", hint=f"it has {', '.join(state.spec.hosts)}")
+        return Host(state.spec, name, self.folder / "hosts" / name)
+
+    def _lay_out(self, spec: LabSpec, hosts: Sequence[Host]) -> None:
+        """Disks for the hosts, and for the user what opens them."""
+        private = self.folder / "id_ed25519"
+        public = keys.ensure_key(private)
+        each(lambda host: host.prepare(public), hosts)
+        self.user_folder.mkdir(parents=True, exist_ok=True)
+        keys.write(self.identity_file, private.read_bytes(), mode=0o600)
+        keys.write(self.known_hosts, keys.known_hosts(spec, {host.name: host.host_key() for host in hosts}).encode())
+        keys.write(self.ssh_config, keys.ssh_config(spec, self.identity_file, self.known_hosts).encode())
+
+    def _doors(self, spec: LabSpec, hosts: Iterable[str]) -> list[reach.Door]:
+        return [
+            reach.Door(
+                host=name,
+                address=str(spec.hosts[name].address),
+                port=spec.ssh_port(name),
+                jump=spec.hosts[name].jump,
+                ssh_config=self.ssh_config,
+            )
+            for name in hosts
+        ]
+
+
+def each(action: Callable[[Host], None], hosts: Iterable[Host]) -> None:
+    """Do `action` to all hosts at once; the first error is raised when all are done."""
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        for _ in pool.map(action, hosts):
+            pass
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise LabError("a lab needs root", hint="run the command with sudo, or as root")
+
+
+def _refuse_changes(old: LabSpec, new: LabSpec) -> None:
+    changed = [name for name, host in old.hosts.items() if new.hosts.get(name) != host]
+    if changed or old.model_copy(update={"hosts": new.hosts}) != new:
+        raise LabError(
+            f"lab {old.name} is there already and is a different one"
+            + (f": {', '.join(changed)} would change" if changed else ""),
+            hint=f"`kbootstrap lab down --name {old.name}` first, or take another name",
+        )
+
+
+def _last_words(console: Path) -> str:
+    try:
+        return "\n".join(console.read_text(errors="replace").splitlines()[-_LAST_WORDS:])
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,1 @@
+"""Hosts as systemd containers on this machine: quick, and enough for Kubernetes."""

@@ -1,0 +1,154 @@
+"""A cgroup per host in every hierarchy of this machine: its processes' home, and what finds them again.
+
+A process belongs to a host if, and only if, it is in the host's cgroup. That outlives the program that
+started it, and cannot be mistaken like a process number, which the kernel gives to somebody else later.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from kbootstrap.errors import LabError
+
+_PREFIX = "kbootstrap-lab-"
+_CHILDREN = ("supervisor", "machine")  # machine is boot.sh's to remake
+_POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Hierarchy:
+    """One cgroup hierarchy: where it is mounted, and below which folder the labs' cgroups go."""
+
+    mount: Path
+    parent: Path
+    unified: bool
+
+
+def hierarchies(mountinfo: str, membership: str) -> list[Hierarchy]:
+    """The hierarchies that /proc/self/mountinfo and /proc/self/cgroup tell of.
+
+    With cgroup v1 a lab goes below the cgroup of the caller, whose limits it shares. With v2 it goes below
+    the root: no controller could be had below a cgroup that has processes of its own.
+    """
+    paths = dict(_memberships(membership))
+    found: dict[frozenset[str], Hierarchy] = {}
+    for line in mountinfo.splitlines():
+        left, _, right = line.partition(" - ")
+        root, mount = left.split()[3:5]
+        kind, _, options = right.split()[:3]
+        if kind == "cgroup2":
+            found.setdefault(frozenset(), Hierarchy(Path(mount), Path(mount), unified=True))
+        elif kind == "cgroup":
+            controllers = next((names for names in paths if names and names <= set(options.split(","))), None)
+            if controllers is not None:
+                below = os.path.relpath(paths[controllers], root)
+                found.setdefault(controllers, Hierarchy(Path(mount), Path(mount, below), unified=False))
+    return list(found.values())
+
+
+def _memberships(text: str) -> Iterator[tuple[frozenset[str], str]]:
+    for line in text.splitlines():
+        _, controllers, path = line.split(":", 2)
+        yield frozenset(filter(None, controllers.split(","))), path
+
+
+def machine_hierarchies() -> list[Hierarchy]:
+    """This machine's hierarchies."""
+    return hierarchies(Path("/proc/self/mountinfo").read_text(), Path("/proc/self/cgroup").read_text())
+
+
+def lab_groups(lab: str) -> list[Path]:
+    """Every cgroup of a lab, wherever in its hierarchy an earlier caller has put it."""
+    return [group for hierarchy in machine_hierarchies() for group in _named(hierarchy.mount, _PREFIX + lab)]
+
+
+def _named(top: Path, name: str) -> Iterator[Path]:
+    for folder, children, _ in os.walk(top):
+        if name in children:
+            yield Path(folder, name)
+        children[:] = [child for child in children if not child.startswith(_PREFIX)]
+
+
+def create(lab: str, host: str) -> list[Path]:
+    """Make the cgroups of a host that is off, one in every hierarchy, afresh."""
+    remove([group / host for group in lab_groups(lab)], timeout=10)
+    return [_create(hierarchy, lab, host) for hierarchy in machine_hierarchies()]
+
+
+def _create(hierarchy: Hierarchy, lab: str, host: str) -> Path:
+    group = hierarchy.parent / (_PREFIX + lab)
+    group.mkdir(exist_ok=True)
+    own = group / host
+    if (group / "cpuset.cpus").exists():
+        _inherit_cpuset(group)
+    own.mkdir()
+    if hierarchy.unified:
+        for parent in (hierarchy.parent, group, own):
+            _delegate(parent)
+    for child in _CHILDREN:
+        (own / child).mkdir()
+    return own
+
+
+def _inherit_cpuset(group: Path) -> None:
+    """A v1 cpuset without CPUs and memory nodes takes no process; clone_children makes its children copy them."""
+    for name in ("cpuset.cpus", "cpuset.mems"):
+        (group / name).write_text((group.parent / name).read_text())
+    (group / "cgroup.clone_children").write_text("1")
+
+
+def _delegate(group: Path) -> None:
+    controllers = (group / "cgroup.controllers").read_text().split()
+    (group / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in controllers))
+
+
+def processes(groups: Iterable[Path]) -> set[int]:
+    """The processes in these cgroups and all below."""
+    return {pid for group in groups for folder, _, _ in os.walk(group) for pid in _listed(Path(folder))}
+
+
+def _listed(group: Path) -> Iterator[int]:
+    with suppress(OSError):  # gone since it was seen, or (v2) threaded
+        yield from map(int, (group / "cgroup.procs").read_text().split())
+
+
+def kill(groups: Iterable[Path], *, timeout: float) -> None:
+    """SIGKILL to every process in these cgroups until there is none; `LabError` after `timeout` seconds."""
+    groups = list(groups)
+    deadline = time.monotonic() + timeout
+    while pids := processes(groups):
+        if time.monotonic() > deadline:
+            raise LabError(f"processes {sorted(pids)} survive SIGKILL", hint="look at their state in `ps`")
+        for pid in pids:
+            _kill(pid, {f"{group.parent.name}/{group.name}" for group in groups})
+        time.sleep(_POLL_SECONDS)
+
+
+def _kill(pid: int, names: set[str]) -> None:
+    """Kill `pid` if it still is in one of the cgroups called `names`: pinned, then looked at, then hit."""
+    with suppress(ProcessLookupError, FileNotFoundError):
+        pin = os.pidfd_open(pid)
+        try:
+            membership = Path(f"/proc/{pid}/cgroup").read_text()
+            if any(name in membership for name in names):
+                signal.pidfd_send_signal(pin, signal.SIGKILL)
+        finally:
+            os.close(pin)
+
+
+def remove(groups: Iterable[Path], *, timeout: float) -> None:
+    """Remove cgroups without processes, and all below; `LabError` after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    for group in groups:
+        while group.exists():
+            if time.monotonic() > deadline:
+                raise LabError(f"cgroup {group} cannot be removed", hint="is there a process in it?")
+            with suppress(OSError):  # busy for a moment after its last process was killed
+                for folder, _, _ in os.walk(group, topdown=False):
+                    Path(folder).rmdir()
+                break
+            time.sleep(_POLL_SECONDS)

@@ -1,0 +1,134 @@
+"""One host: what is its own on this machine's disk, and its power switch."""
+
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path, PurePosixPath
+
+from kbootstrap.lab import keys
+from kbootstrap.lab.nspawn import cgroups, network
+from kbootstrap.lab.spec import LabSpec
+
+_REAL = ("containerd", "kubelet", "etcd")
+"""Folders of /var/lib that are real ones, not overlayfs: containerd's own overlay cannot lie on another."""
+
+_KILL_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A file that makes a host different from the base."""
+
+    path: PurePosixPath
+    text: str
+    mode: int = 0o644
+
+
+def contents(spec: LabSpec, name: str, machine_id: str, opened_by: str) -> Iterator[Content]:
+    """The files of host `name` (all but its host key); `opened_by` is the public key that opens it."""
+    etc = PurePosixPath("etc")
+    yield Content(etc / "hostname", f"{name}\n")
+    yield Content(etc / "hosts", f"127.0.0.1 localhost\n127.0.1.1 {name}\n::1 localhost\n")
+    # Nobody answers there, but refuses at once. Without any server in it CoreDNS takes the file for broken.
+    yield Content(etc / "resolv.conf", f"nameserver {spec.control_machine}\n")
+    yield Content(etc / "machine-id", f"{machine_id}\n", mode=0o444)
+    yield Content(etc / "ssh/authorized_keys.d" / spec.login(name), f"{opened_by}\n")
+    if spec.ssh_port(name) != keys.SSH_PORT:
+        yield Content(etc / "ssh/sshd_config.d/port.conf", f"Port {spec.ssh_port(name)}\n")
+    jump = spec.hosts[name].jump
+    if jump is not None:
+        yield Content(
+            etc / "nftables.conf",
+            "table inet lab_jump {\n  chain input {\n    type filter hook input priority filter - 10;\n"
+            f'    iif != "lo" tcp dport {spec.ssh_port(name)} ip saddr != {spec.hosts[jump].address} drop\n'
+            "  }\n}\n",
+        )
+        yield Content(etc / "systemd/system/nftables.service.d/lab.conf", "[Service]\nExecStop=\nExecStop=/bin/true\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host of a lab; `folder` is its own on this machine's disk."""
+
+    lab: LabSpec
+    name: str
+    folder: Path
+
+    @property
+    def console(self) -> Path:
+        """What the host has printed while booting."""
+        return self.folder / "console.log"
+
+    def groups(self) -> list[Path]:
+        """Its cgroups, as far as there are any."""
+        return [group for lab in cgroups.lab_groups(self.lab.name) if (group := lab / self.name).exists()]
+
+    def is_on(self) -> bool:
+        """Whether any process of it lives."""
+        return bool(cgroups.processes(self.groups()))
+
+    def host_key(self) -> str:
+        """The public key its sshd shows."""
+        return keys.ensure_key(self.folder / "upper/etc/ssh/ssh_host_ed25519_key")
+
+    def prepare(self, opened_by: str) -> None:
+        """Lay out its disk, if that was not done yet: empty but for what makes it itself."""
+        if self.folder.exists():
+            return
+        unfinished = Host(self.lab, self.name, self.folder.with_name(f".{self.name}.new"))
+        shutil.rmtree(unfinished.folder, ignore_errors=True)
+        upper = unfinished.folder / "upper"
+        for folder in ("work", "root", "upper/etc/ssh", *_REAL):
+            (unfinished.folder / folder).mkdir(parents=True)
+        unfinished.host_key()
+        for content in contents(self.lab, self.name, uuid.uuid4().hex, opened_by):
+            (upper / content.path).parent.mkdir(parents=True, exist_ok=True)
+            keys.write(upper / content.path, content.text.encode(), content.mode)
+        if self.lab.hosts[self.name].jump:
+            _enable(upper, "nftables.service", "sysinit.target")
+        unfinished.folder.rename(self.folder)
+
+    def power_on(self, base: Path, lock: int) -> None:
+        """Boot, if it is off, with a new network namespace; does not wait. `lock` is the lab's."""
+        if self.is_on():
+            return
+        groups = cgroups.create(self.lab.name, self.name)
+        address = f"{self.lab.hosts[self.name].address}/{self.lab.subnet.prefixlen}"
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LAB_CGROUPS": " ".join(map(str, groups)),
+            "LAB_LOCK_FD": str(lock),
+            "LAB_SWITCH": network.switch(self.lab.name),
+            "LAB_BRIDGE": network.BRIDGE,
+            "LAB_HOST": self.name,
+            "LAB_MACHINE": f"{self.lab.name}-{self.name}",
+            "LAB_ADDRESS": address,
+            "LAB_MAC": network.link_address(self.lab.name, self.name),
+            "LAB_BASE": str(base),
+            "LAB_DIR": str(self.folder),
+        }
+        with as_file(files(__package__) / "boot.sh") as script, self.console.open("ab") as console:
+            subprocess.run(
+                ["setsid", "--fork", str(script), "supervise"],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                pass_fds=(lock,),
+                check=True,
+            )
+
+    def power_off(self) -> None:
+        """Cut the power: off the network first, then every process is killed."""
+        network.unplug(self.lab.name, self.name)
+        cgroups.kill(self.groups(), timeout=_KILL_SECONDS)
+
+
+def _enable(upper: Path, unit: str, target: str) -> None:
+    wants = upper / "etc/systemd/system" / f"{target}.wants"
+    wants.mkdir(parents=True, exist_ok=True)
+    (wants / unit).symlink_to(f"/lib/systemd/system/{unit}")
