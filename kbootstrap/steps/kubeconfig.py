@@ -96,6 +96,7 @@ class Kubeconfig:
             server_url=self.server_url,
             cluster_name=self.cluster_name,
             user=self.user,
+            authority=self.authority.certificate,
             certificate=certificate,
             key=key,
         ).encode()

@@ -4,7 +4,6 @@ from hypothesis import strategies as st
 
 from kbootstrap.pki.kubeconfig import Credentials, embedded, kubeconfig_text
 
-
 names = st.text(st.characters(max_codepoint=0xFFFF, codec="utf-8"), min_size=1)
 
 
