@@ -35,13 +35,17 @@ class KbootstrapError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in something the user wrote, with its place (1-based line and column)."""
+    """One thing wrong in something the user wrote, with its place (1-based line and column).
+
+    `excerpt` is the line it is in with a caret under the column, left out where it might show a secret.
+    """
 
     message: str
     file: str | None = None
     line: int | None = None
     column: int | None = None
     hint: str | None = None
+    excerpt: str | None = None
 
     @property
     def place(self) -> str:

@@ -1,8 +1,9 @@
 """An inventory's file: read within bounds, and asked for the place of anything in it."""
 
+import re
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kbootstrap.errors import InvalidInput, Problem
@@ -11,8 +12,13 @@ from kbootstrap.model.nodes import ListNode, Malformed, MapNode, Mark, Node, par
 MAX_BYTES = 2 * 2**20
 """Size of a file: a thousand hosts with labels of their own take about 0.3 MiB."""
 
+EXCERPT_WIDTH = 100
+"""Characters of a line shown in an error."""
+
 Location = Sequence[str | int]
 """The keys and indices that lead to a value, e.g. ("hosts", "cp1", "address")."""
+
+_SECRET = re.compile(r"pass(word|phrase|wd)?\b|_pass|secret|token|credential|private_key", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +54,36 @@ class Document:
     def problem(self, location: Location, message: str, hint: str | None = None, *, of_key: bool = False) -> Problem:
         """A problem with what is at `location`."""
         mark = self.place(location, of_key=of_key)
-        return Problem(message, str(self.path), mark.line, mark.column, hint)
+        text = f"{'.'.join(str(step) for step in location)}: {message}" if location else message
+        problem = Problem(text, str(self.path), mark.line, mark.column, hint)
+        return problem if is_secret(location) else with_excerpt(problem, self.lines)
+
+
+def is_secret(location: Location) -> bool:
+    """Whether what is there may be a secret that somebody put into the file by mistake."""
+    return any(_SECRET.search(str(step)) for step in location)
+
+
+def with_excerpt(problem: Problem, lines: Sequence[str]) -> Problem:
+    """The problem with the line it is in, unless that line looks as if it held a secret."""
+    if problem.line is None or not 1 <= problem.line <= len(lines) or _SECRET.search(lines[problem.line - 1]):
+        return problem
+    column = problem.column or 1
+    line = "".join(char if char.isprintable() else " " for char in lines[problem.line - 1].rstrip())
+    begin = max(0, min(column - EXCERPT_WIDTH // 2, len(line) - EXCERPT_WIDTH))
+    excerpt = f"{line[begin : begin + EXCERPT_WIDTH]}\n{' ' * (column - 1 - begin)}^"
+    return replace(problem, excerpt=excerpt)
 
 
 def read_document(path: Path) -> Document:
     """The YAML file at `path`; raises InvalidInput when it cannot be read, is no YAML or holds no mapping."""
     text = read_text(path)
+    lines = tuple(text.split("\n"))
     try:
         root = parse(text, str(path))
     except Malformed as error:
-        raise InvalidInput(f"{path} cannot be read", error.problems) from None
+        problems = [with_excerpt(problem, lines) for problem in error.problems]
+        raise InvalidInput(f"{path} cannot be read", problems) from None
     if root is None:
         raise _unreadable(path, "the file is empty", "kbootstrap init writes an inventory to start from")
     if not isinstance(root, MapNode):
@@ -65,7 +91,7 @@ def read_document(path: Path) -> Document:
             "the file must hold a mapping: `key: value` lines", str(path), root.mark.line, root.mark.column
         )
         raise InvalidInput(f"{path} cannot be read", [problem])
-    return Document(path, tuple(text.split("\n")), root)
+    return Document(path, lines, root)
 
 
 def read_text(path: Path) -> str:

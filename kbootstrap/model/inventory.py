@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from kbootstrap.model.cluster import HostKeys, Role, Sudo, Taint
 from kbootstrap.model.fields import (
@@ -42,6 +44,7 @@ _KUBELET_LABELS = frozenset(
         "beta.kubernetes.io/os",
     )
 )
+_SOURCES = "write prompt, {env: NAME} or {file: PATH}"
 
 
 def parse_taint(value: object) -> Taint:
@@ -86,16 +89,32 @@ JumpHosts = Annotated[
 
 
 class PasswordEntry(Section):
-    """Where a password is: in an environment variable or in a file. Never the password itself."""
+    """Where a password is: in an environment variable or a file, or asked for. Never the password itself."""
 
     env: NonEmpty | None = Field(None, description="name of an environment variable")
     file: Path | None = Field(None, description="a file that only you can read")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_prompt(cls, written: object) -> object:
+        if isinstance(written, str) and written != "prompt":
+            raise Refused("a password does not belong in an inventory", _SOURCES)
+        return {} if written == "prompt" else written
+
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.env is None) == (self.file is None):
-            raise Refused("a password has one source", "write {env: NAME} or {file: PATH} or prompt")
+        if self.env is not None and self.file is not None:
+            raise Refused("a password has one source", _SOURCES)
         return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"const": "prompt"}, handler(core)]}
+
+    @property
+    def asked_for(self) -> bool:
+        """Whether the person at the terminal has it."""
+        return self.env is None and self.file is None
 
 
 class SshEntry(Section):
@@ -116,7 +135,7 @@ class SshEntry(Section):
     sudo: Sudo | None = Field(
         None, description="how to become root; default: none for root, nopasswd for everybody else"
     )
-    sudo_password: PasswordEntry | Literal["prompt"] | None = Field(
+    sudo_password: PasswordEntry | None = Field(
         None, description="where sudo's password comes from; implies sudo: password; default: prompt"
     )
 

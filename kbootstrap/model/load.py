@@ -1,38 +1,106 @@
 """Reading an inventory: from a path to the cluster it means, or to every problem that it has."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from kbootstrap.errors import InvalidInput
-from kbootstrap.events import Sink, ignore
+from kbootstrap.errors import InvalidInput, Problem
+from kbootstrap.events import Note, Sink, ignore
 from kbootstrap.model.cluster import Cluster
-from kbootstrap.model.document import read_document
-from kbootstrap.model.inventory import Inventory
+from kbootstrap.model.consistency import findings
+from kbootstrap.model.document import Document, Location, read_document
+from kbootstrap.model.finding import Finding
+from kbootstrap.model.inventory import API_VERSION, Inventory
+from kbootstrap.model.local_checks import local_findings
+from kbootstrap.model.mistakes import explain
 from kbootstrap.model.resolve import Surroundings, resolve, route_jumps
-from kbootstrap.model.versions import Version
+
+_BY_NAME = ("hosts", "groups")
+_STAND_INS = {"apiVersion": API_VERSION, "cluster": {"name": "unknown", "kubernetes": "0.0.0"}}
+"""Let the rest be checked when these are malformed."""
 
 
 def load_inventory(
     path: Path,
     *,
     environ: Mapping[str, str],
-    known: Collection[Version] | None = None,
+    known: Collection[str] | None = None,
     local: bool = True,
     emit: Sink = ignore,
 ) -> Cluster:
     """The cluster that the inventory at `path` describes.
 
-    `environ` says what `~` is and which variables exist; `known` are the Kubernetes versions there are (None: any
-    is taken); `local` whether files and variables that the inventory names must exist on this machine. What is
-    allowed but unwise goes to `emit`. Raises InvalidInput with every problem found.
+    `environ` says what `~` is and which variables are set; `known` are the minor releases of Kubernetes there are,
+    such as `1.36` (None: any will do); `local` is whether the files and variables it names must exist on this
+    machine. What is allowed but unwise goes to `emit`. Raises InvalidInput with every problem found.
     """
     document = read_document(path)
     around = Surroundings(path.absolute().parent, Path(environ.get("HOME", "/")))
+    reading = _read(document)
+    problems = list(reading.problems)
+    if reading.inventory is not None:
+        cluster = resolve(reading.inventory, around)
+        found = [*findings(reading.inventory, cluster, known=known, malformed=reading.malformed)]
+        if local:
+            found += local_findings(reading.inventory, cluster, around, environ)
+        problems += _errors(found, document, emit)
+        if not problems:
+            return route_jumps(cluster)
+    problems.sort(key=lambda problem: (problem.line or 0, problem.column or 0))
+    raise InvalidInput(f"{path} is not a valid inventory", problems)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """An inventory as far as it is well-formed, and where it is not."""
+
+    inventory: Inventory | None
+    problems: Sequence[Problem] = ()
+    malformed: frozenset[str] = frozenset()
+    """Top-level keys that were not read, or (hosts, groups) not with all their entries."""
+
+
+def _read(document: Document) -> _Reading:
+    value = document.value
     try:
-        inventory = Inventory.model_validate(document.value)
+        return _Reading(Inventory.model_validate(value))
     except ValidationError as error:
-        problems = [document.problem(e["loc"], e["msg"]) for e in error.errors()]
-        raise InvalidInput(f"{path} is not a valid inventory", problems) from None
-    return route_jumps(resolve(inventory, around))
+        details = error.errors(include_url=False, include_context=False)
+        problems = explain(error, document)
+    malformed = set()
+    for detail in details:
+        _drop(value, detail["loc"], only_itself=detail["type"] == "extra_forbidden")
+        if detail["type"] != "extra_forbidden":
+            malformed.add(str(detail["loc"][0]))
+    try:
+        rest = Inventory.model_validate(_STAND_INS | value)
+    except ValidationError:
+        return _Reading(None, problems)
+    return _Reading(rest, problems, frozenset(malformed))
+
+
+def _drop(value: dict[str, Any], location: Location, *, only_itself: bool) -> None:
+    """Takes out what is malformed: an unknown key alone, of hosts and groups the entry, else the whole section."""
+    if not only_itself:
+        location = location[: 2 if location[0] in _BY_NAME and isinstance(value.get(str(location[0])), dict) else 1]
+    inner: Any = value
+    for step in location[:-1]:
+        if not isinstance(inner, dict) or step not in inner:
+            return
+        inner = inner[step]
+    if isinstance(inner, dict):
+        inner.pop(location[-1], None)
+
+
+def _errors(found: Iterable[Finding], document: Document, emit: Sink) -> Iterator[Problem]:
+    """The findings that are errors; warnings go to `emit`."""
+    for finding in found:
+        problem = document.problem(finding.location, finding.message, finding.hint)
+        if finding.warning:
+            hint = f" ({problem.hint})" if problem.hint else ""
+            emit(Note(f"{problem.place}: {problem.message}{hint}", level="warning"))
+        else:
+            yield problem

@@ -5,7 +5,7 @@ the host itself. Of single values the last one counts; labels and variables are 
 taints add up (a taint with the same key and effect is replaced).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -21,13 +21,14 @@ from kbootstrap.model.cluster import (
     Sudo,
     Taint,
 )
-from kbootstrap.model.inventory import GroupEntry, HostDefaults, HostEntry, Inventory, PasswordEntry, SshEntry
+from kbootstrap.model.inventory import HostDefaults, HostEntry, Inventory, PasswordEntry, SshEntry
 from kbootstrap.model.settings import Settings, Tuning
 
 ALL = "all"
 """The group that every host is in."""
 
 _SSH = Ssh()
+_WILDCARDS = frozenset("*?[")
 
 
 class JumpLoop(Exception):
@@ -56,7 +57,8 @@ def resolve(inventory: Inventory, around: Surroundings) -> Cluster:
 
     Jump hosts are still as written: see `route_jumps`.
     """
-    hosts = [_host(name, entry, inventory, around) for name, entry in inventory.hosts.items()]
+    groups = _memberships(inventory)
+    hosts = [_host(name, entry, groups[name], inventory.ssh, around) for name, entry in inventory.hosts.items()]
     if not any(host.is_etcd for host in hosts):
         hosts = [replace(host, roles=host.roles | {Role.ETCD}) if host.is_control_plane else host for host in hosts]
     return Cluster(
@@ -94,28 +96,34 @@ def jumps(host: Host, by_name: Mapping[str, Host], behind: frozenset[str] = froz
     return tuple(dict.fromkeys(way))
 
 
-def members(group: GroupEntry, names: Iterable[str]) -> list[str]:
-    """The hosts of a group, in the inventory's order."""
-    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in group.hosts)]
+def members(patterns: Iterable[str], names: Iterable[str]) -> set[str]:
+    """Those of `names` that one of the patterns means."""
+    exact = {pattern for pattern in patterns if not _WILDCARDS.intersection(pattern)}
+    globs = [pattern for pattern in patterns if pattern not in exact]
+    return {name for name in names if name in exact or any(fnmatchcase(name, glob) for glob in globs)}
 
 
-def groups_of(name: str, groups: Mapping[str, GroupEntry]) -> Iterator[tuple[str, GroupEntry]]:
-    """The groups that a host is in, the most general first."""
-    if ALL in groups:
-        yield ALL, groups[ALL]
-    for group_name, group in groups.items():
-        if group_name != ALL and members(group, [name]):
-            yield group_name, group
+def _memberships(inventory: Inventory) -> dict[str, list[HostDefaults]]:
+    """Each host's groups, the most general first."""
+    groups: dict[str, list[HostDefaults]] = {
+        name: [inventory.groups[ALL]] if ALL in inventory.groups else [] for name in inventory.hosts
+    }
+    for group_name, group in inventory.groups.items():
+        if group_name != ALL:
+            for name in members(group.hosts, inventory.hosts):
+                groups[name].append(group)
+    return groups
 
 
-def _host(name: str, entry: HostEntry, inventory: Inventory, around: Surroundings) -> Host:
-    layers: list[HostDefaults] = [group for _, group in groups_of(name, inventory.groups)]
-    layers.append(entry)
+def _host(
+    name: str, entry: HostEntry, groups: Iterable[HostDefaults], everywhere: SshEntry, around: Surroundings
+) -> Host:
+    layers = [*groups, entry]
     return Host(
         name=name,
         address=entry.address,
         roles=frozenset(role for layer in layers for role in layer.roles),
-        ssh=_ssh([inventory.ssh, *(layer.ssh for layer in layers)], around),
+        ssh=_ssh([everywhere, *(layer.ssh for layer in layers)], around),
         ssh_address=entry.ssh_address,
         labels={key: value for layer in layers for key, value in layer.labels.items()},
         taints=_taints(taint for layer in layers for taint in layer.taints),
@@ -138,12 +146,12 @@ def _ssh(layers: Iterable[SshEntry], around: Surroundings) -> Ssh:
             said[key] = around.path(said[key])
     default = Sudo.NONE if said.get("user", _SSH.user) == "root" else Sudo.NOPASSWD
     sudo = said.setdefault("sudo", default)
-    source = said.pop("sudo_password", "prompt")
+    source = said.pop("sudo_password", PasswordEntry())
     return Ssh(**said, sudo_password=_password(source, around) if sudo is Sudo.PASSWORD else None)
 
 
-def _password(source: PasswordEntry | str, around: Surroundings) -> PasswordSource:
-    if not isinstance(source, PasswordEntry):
+def _password(source: PasswordEntry, around: Surroundings) -> PasswordSource:
+    if source.asked_for:
         return PasswordSource()
     if source.file is not None:
         return PasswordSource(PasswordKind.FILE, str(around.path(source.file)))
