@@ -22,32 +22,33 @@ def unreachable(error: Exception, target: Target, limits: Timeouts) -> Kbootstra
 
 def _explain(error: Exception, place: str, limits: Timeouts) -> tuple[str, str]:
     if isinstance(error, NoValidConnectionsError):
+        # One per address of the name; the first is as good as any.
         error = next(iter(error.errors.values()))
-    match error:
-        case socket.gaierror():
-            return f"{place}: the name cannot be resolved", "check the name, or give an address"
-        case TimeoutError():
-            return f"{place} does not answer within {limits.connect:g} s", _NETWORK_HINT
-        case ConnectionRefusedError():
-            return f"{place} refuses connections", "is sshd running, and on this port?"
-        case ProxyCommandFailure():
-            return f"{place}: the ProxyCommand failed: {error}", "try the command by hand"
-        case ChannelException():
-            return (
-                f"{place} cannot be reached from the jump host: {error.text}",
-                "can the jump host reach it, and does its sshd allow TCP forwarding (AllowTcpForwarding)?",
-            )
-        case IncompatiblePeer():
-            return (
-                f"{place} has no SSH algorithm in common with this tool: {error}",
-                "its sshd is very old or very restricted: allow an AES-GCM or AES-CTR cipher and curve25519",
-            )
-        case EOFError():
-            return f"{place} closed the connection", "see its sshd's log; MaxStartups may be exceeded"
-        case SSHException():
-            return _handshake(str(error), place, limits)
-        case _:
-            return f"{place}: {error}", _NETWORK_HINT
+    if type(error) is SSHException:
+        return _handshake(str(error), place, limits)
+    for kind, message, hint in _MEANINGS:
+        if isinstance(error, kind):
+            return f"{place} {message.format(error=error, limits=limits)}", hint
+    return f"{place}: {error or type(error).__name__}", _NETWORK_HINT
+
+
+_MEANINGS: tuple[tuple[type[Exception], str, str], ...] = (
+    (socket.gaierror, "cannot be found: the name is unknown", "check the name, or give an address"),
+    (TimeoutError, "does not answer within {limits.connect:g} s", _NETWORK_HINT),
+    (ConnectionRefusedError, "refuses connections", "is sshd running, and on this port?"),
+    (ProxyCommandFailure, "is not reached by its ProxyCommand: {error}", "try the command by hand"),
+    (
+        ChannelException,
+        "cannot be reached from the jump host: {error.text}",
+        "can the jump host reach it, and does its sshd allow it (AllowTcpForwarding yes)?",
+    ),
+    (
+        IncompatiblePeer,
+        "has no SSH algorithm in common with this tool: {error}",
+        "its sshd is very old or very restricted: allow an AES-GCM or AES-CTR cipher, and curve25519",
+    ),
+    (EOFError, "closed the connection", "see its sshd's log; MaxStartups may be exceeded"),
+)
 
 
 def _handshake(reason: str, place: str, limits: Timeouts) -> tuple[str, str]:

@@ -4,7 +4,7 @@ import itertools
 import select
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 
 import tenacity
@@ -58,26 +58,28 @@ def execute(
         return Process(channel, timeout, on_line).finish(feed, closes=invocation.closes)
 
 
-@contextmanager
-def held(transport: Transport, invocation: Invocation, timeout: float) -> Iterator[str]:
-    """Starts an invocation, yields its first line, and ends its input, and so itself, with the context.
+def start_held(transport: Transport, invocation: Invocation, timeout: float) -> tuple[Channel, str]:
+    """Starts an invocation that waits on its input; returns its channel and its first line.
 
     Raises TimeoutError when no line comes within `timeout` seconds, and Unreachable (without the host).
     """
-    with _lost_connection(), closing(_session(transport)) as channel:
+    with _lost_connection(), ExitStack() as stack:
+        channel = stack.enter_context(closing(_session(transport)))
         channel.settimeout(timeout)
         channel.exec_command(invocation.line)
         channel.sendall(invocation.before)
         answer = b""
         while b"\n" not in answer and (chunk := channel.recv(CHUNK)):
             answer += chunk
-        try:
-            yield answer.partition(b"\n")[0].decode(errors="replace")
-        finally:
-            # Whatever the command holds is free again when the context has been left.
-            with suppress(SSHException, OSError, EOFError):
-                channel.shutdown_write()
-                channel.status_event.wait(STOPPING_SECONDS)
+        stack.pop_all()
+    return channel, answer.partition(b"\n")[0].decode(errors="replace")
+
+
+def end_held(channel: Channel) -> None:
+    """Ends its input, and waits for the end of the command: what it held is free again."""
+    with suppress(SSHException, OSError, EOFError), closing(channel):
+        channel.shutdown_write()
+        channel.status_event.wait(STOPPING_SECONDS)
 
 
 @contextmanager

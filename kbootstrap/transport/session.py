@@ -15,7 +15,7 @@ from kbootstrap.transport.connection import COMMAND_TIMEOUT, Result
 from kbootstrap.transport.dial import Dialer, Line
 from kbootstrap.transport.forward import ReverseTunnels, tunnel
 from kbootstrap.transport.known_hosts import HostKeyRefused
-from kbootstrap.transport.process import CHUNK, Outcome, execute, held
+from kbootstrap.transport.process import CHUNK, Outcome, end_held, execute, start_held
 from kbootstrap.transport.shell import Invocation, Shell
 from kbootstrap.transport.sudo import root_shell
 
@@ -106,12 +106,16 @@ class SshConnection:
     @contextmanager
     def hold(self, command: str, *, timeout: float = COMMAND_TIMEOUT) -> Iterator[str]:
         line = self._open_line()
-        with self._sessions, self._named():
+        with self._sessions:
             try:
-                with held(line.transport, self._shell.held(command), timeout) as answer:
-                    yield answer
+                with self._named():
+                    channel, answer = start_held(line.transport, self._shell.held(command), timeout)
             except TimeoutError as error:
                 raise CommandFailed(f"printed nothing within {timeout:g} s", host=self.name, command=command) from error
+            try:
+                yield answer
+            finally:
+                end_held(channel)
 
     def put(self, content: bytes, path: str, *, mode: int = 0o600) -> None:
         self._write(path, (content,), len(content), mode, COMMAND_TIMEOUT)

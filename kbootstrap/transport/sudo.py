@@ -43,27 +43,46 @@ def _shell(host: str, sudo: Sudo, password: str | None) -> Shell:
 
 
 def _explain(user: str, sudo: Sudo, output: str) -> tuple[str, str]:
-    """What sudo's words mean, and the remedy."""
+    """What went wrong, and the remedy."""
     if sudo is Sudo.NONE:
-        return (
-            f"logs in as {user}, who is not root",
-            "set `sudo: nopasswd` or `sudo: password` for it, or log in as root",
-        )
-    text = output.lower()
-    if "must have a tty" in text or "no tty present" in text:
-        return "sudo wants a terminal (requiretty)", f"add to its sudoers: Defaults:{user} !requiretty"
-    if "not in the sudoers" in text or "may not run sudo" in text or "not allowed to execute" in text:
-        return f"{user} may not run everything through sudo", f"add to its sudoers: {user} ALL=(ALL) ALL"
-    if "incorrect password" in text or "try again" in text or "no password was provided" in text:
-        return (
-            f"sudo does not accept the password of {user}",
-            "give the right one (prompt, environment or file)",
-        )
-    if "password is required" in text:
-        return (
-            "sudo wants a password",
-            f"set `sudo: password`, or add to its sudoers: {user} ALL=(ALL) NOPASSWD: ALL",
-        )
-    if "not found" in text or "no such file" in text:
-        return "there is no sudo on the host", "install sudo there, or log in as root"
-    return f"{user} cannot become root through sudo", "log in by hand and try: sudo id -u"
+        message, hint = _NOT_ROOT
+    else:
+        text = output.lower()
+        found = (meaning for words, *meaning in _MEANINGS if any(word in text for word in words))
+        message, hint = next(found, _UNKNOWN)
+    return message.format(user=user), hint.format(user=user)
+
+
+_NOT_ROOT = (
+    "logs in as {user}, who is not root",
+    "set `sudo: nopasswd` or `sudo: password` for it, or log in as root",
+)
+_UNKNOWN = ("{user} cannot become root through sudo", "log in by hand and try: sudo id -u")
+_MEANINGS = (
+    (
+        ("must have a tty", "no tty present"),
+        "sudo wants a terminal (requiretty)",
+        "add to its sudoers: Defaults:{user} !requiretty",
+    ),
+    (
+        ("not in the sudoers", "may not run sudo", "not allowed to execute"),
+        "{user} may not run everything through sudo",
+        "add to its sudoers: {user} ALL=(ALL) ALL",
+    ),
+    (
+        ("incorrect password", "try again", "no password was provided"),
+        "sudo does not accept the password of {user}",
+        "give the right one: the prompt, the environment variable or the file that `sudo_password` names",
+    ),
+    (
+        ("password is required",),
+        "sudo wants a password",
+        "set `sudo: password`, or add to its sudoers: {user} ALL=(ALL) NOPASSWD: ALL",
+    ),
+    (
+        ("not found", "no such file"),
+        "there is no sudo on the host",
+        "install sudo there, or log in as root",
+    ),
+)
+"""What sudo prints, in its C locale; what it means; what to do."""
