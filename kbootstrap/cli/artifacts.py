@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from kbootstrap.artifacts.artifact import Artifact
 from kbootstrap.artifacts.cache import Stored, default_cache
@@ -94,7 +94,8 @@ def _show(contents: Iterable[Stored], as_json: bool) -> None:
             )
         )
         return
-    table = Table("artifact", "version", "MB", "sha256", "from", box=None)
+    table = Table("artifact", "version", Column("MB", justify="right"), "sha256", box=None)
+    table.add_column("", no_wrap=True)
     for stored in ordered:
         artifact = stored.artifact
         size = f"{artifact.size / 1e6:,.1f}"
