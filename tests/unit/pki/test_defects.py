@@ -46,6 +46,16 @@ def test_lifetime(days: float, expected: tuple[str, ...]) -> None:
     assert found(days=days) == expected
 
 
+def test_nothing_is_renewed_that_would_not_last_longer() -> None:
+    authority = create_authority("ca", "demo", NOW, 100)
+    certificate, key = issue(authority, SPEC, NOW, 365)
+    late = NOW + timedelta(days=99)
+    assert defects(SPEC, certificate, key, authority, late, timedelta(days=60)) == ()
+    assert defects(SPEC, certificate, key, authority, late + timedelta(days=1), timedelta()) == (
+        "it expired on 2026-11-09",
+    )
+
+
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [

@@ -27,6 +27,7 @@ def test_a_key_keeps_its_name_when_another_takes_over() -> None:
     before = yaml.safe_load(encryption_config(PKI))["resources"][0]["providers"][0]["secretbox"]["keys"]
     after = yaml.safe_load(encryption_config(rotated))["resources"][0]["providers"][0]["secretbox"]["keys"]
     assert after[1:] == before
+    assert after[0]["name"] != after[1]["name"]
     assert encryption_keys(encryption_config(rotated)) == (rotated.encryption_key, PKI.encryption_key)
 
 
