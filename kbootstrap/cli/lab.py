@@ -1,108 +1,123 @@
-"""`kbootstrap lab`: test hosts on this machine."""
+"""`lab`: test hosts on this machine."""
 
-import dataclasses
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from kbootstrap.events import Event, Note, Sink
-from kbootstrap.lab import spec as specs
-from kbootstrap.lab.inventory import inventory
-from kbootstrap.lab.lab import HostStatus, Lab
+from kbootstrap.cli import options
+from kbootstrap.cli.console import watching
 
-lab_app = typer.Typer(name="lab", help="Test hosts on this machine.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from kbootstrap.lab.lab import HostStatus
 
 Name = Annotated[str, typer.Option("--name", help="Which lab; several can run side by side.")]
+Host = Annotated[str, typer.Argument(help="The host's name.")]
+DEFAULT_NAME = "lab"
 
 
-@lab_app.command()
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    lab = typer.Typer(name="lab", help="Test hosts on this machine.", no_args_is_help=True)
+    lab.command()(up)
+    lab.command()(down)
+    lab.command()(status)
+    lab.command("power-off")(power_off)
+    lab.command("power-on")(power_on)
+    app.add_typer(lab)
+
+
 def up(
     file: Annotated[
-        Path | None, typer.Option("--file", "-f", help="Description of the lab; instead of counts.")
+        Path | None, typer.Option("--file", "-f", help="The lab's description; counts do not matter then.")
     ] = None,
-    name: Name = "lab",
-    subnet: Annotated[str, typer.Option(help="Inside 198.18.0.0/15.")] = str(specs.DEFAULT_SUBNET),
+    name: Name = DEFAULT_NAME,
+    subnet: Annotated[
+        IPv4Network | None,
+        typer.Option(parser=IPv4Network, metavar="NETWORK", help="In 198.18.0.0/15; default: its first /24."),
+    ] = None,
     control_planes: Annotated[int, typer.Option(min=0)] = 3,
     workers: Annotated[int, typer.Option(min=0)] = 2,
     etcd: Annotated[int, typer.Option(min=0, help="Hosts for etcd alone.")] = 0,
-    bare: Annotated[int, typer.Option(min=0, help="Hosts without a role.")] = 0,
-    inventory_file: Annotated[
-        Path | None, typer.Option("--inventory", help="Write an inventory of the hosts there.")
-    ] = None,
+    bare: Annotated[int, typer.Option(min=0, help="Hosts without a role; they are in no inventory.")] = 0,
+    inventory: Annotated[Path | None, typer.Option(help="Write an inventory of the hosts to this file.")] = None,
 ) -> None:
-    """Make the lab's hosts, or boot what is off of them."""
+    """Makes the lab's hosts, or boots those that are off, and waits until all can be logged in to."""
+    from kbootstrap.lab import inventory as inventories  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.lab import spec as specs  # noqa: PLC0415
+    from kbootstrap.lab.lab import Lab  # noqa: PLC0415
+
     console = Console()
     spec = (
         specs.read(file)
         if file
         else specs.standard(
             name=name,
-            subnet=IPv4Network(subnet),
+            subnet=subnet or specs.DEFAULT_SUBNET,
             control_planes=control_planes,
             workers=workers,
             etcd=etcd,
             bare=bare,
         )
     )
-    text = inventory(spec) if inventory_file else ""
-    lab = Lab.up(spec, _printer(console))
-    if inventory_file:
-        inventory_file.write_text(text)
-    console.print(f"{len(spec.hosts)} hosts answer. Log in: [bold]ssh -F {lab.ssh_config} {next(iter(spec.hosts))}")
+    text = inventories.inventory(spec) if inventory else ""
+    with watching(console) as emit:
+        lab = Lab.up(spec, emit)
+    if inventory:
+        inventory.write_text(text)
+    first = next(iter(spec.hosts))
+    console.print(f"{len(spec.hosts)} hosts answer: ssh -F {lab.ssh_config} {first}", highlight=False, soft_wrap=True)
 
 
-@lab_app.command()
-def down(name: Name = "lab") -> None:
-    """Take the lab away, with everything that is in it."""
-    Lab(name).down(_printer(Console()))
+def down(name: Name = DEFAULT_NAME) -> None:
+    """Takes the lab away, with everything that is in it; also what a run that was killed has left of it."""
+    from kbootstrap.lab.lab import Lab  # noqa: PLC0415
+
+    with watching(Console()) as emit:
+        Lab(name).down(emit)
 
 
-@lab_app.command()
-def status(name: Name = "lab", as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
-    """Which hosts there are, which are on, and which answer."""
+def status(name: Name = DEFAULT_NAME, json_: options.Json = False) -> None:
+    """Shows which hosts there are, which are on, and which answer."""
+    from kbootstrap.lab.lab import Lab  # noqa: PLC0415
+
     hosts = Lab(name).status()
-    console = Console()
-    if as_json:
-        console.print_json(json.dumps([dataclasses.asdict(host) for host in hosts]))
+    if json_:
+        typer.echo(json.dumps([asdict(host) for host in hosts]))
     else:
-        console.print(_table(hosts))
+        Console().print(_table(hosts))
 
 
-@lab_app.command("power-off")
-def power_off(host: str, name: Name = "lab") -> None:
-    """Cut a host's power, without a warning to it."""
+def power_off(host: Host, name: Name = DEFAULT_NAME) -> None:
+    """Cuts a host's power, without a warning to it."""
+    from kbootstrap.lab.lab import Lab  # noqa: PLC0415
+
     Lab(name).power_off(host)
 
 
-@lab_app.command("power-on")
-def power_on(host: str, name: Name = "lab") -> None:
-    """Boot a host, and wait until it answers."""
+def power_on(host: Host, name: Name = DEFAULT_NAME) -> None:
+    """Boots a host, and waits until it can be logged in to."""
+    from kbootstrap.lab.lab import Lab  # noqa: PLC0415
+
     lab = Lab(name)
     lab.power_on(host)
     lab.wait_ssh([host])
 
 
-def _table(hosts: list[HostStatus]) -> Table:
+def _table(hosts: Sequence["HostStatus"]) -> Table:
     table = Table("host", "address", "roles", "power", "ssh")
     for host in hosts:
         table.add_row(
             host.name,
             host.address,
             ", ".join(host.roles),
-            "[green]on" if host.on else "[red]off",
-            "[green]answers" if host.ssh else "[red]silent",
+            "[green]on[/]" if host.on else "[red]off[/]",
+            "[green]answers[/]" if host.ssh else "[red]silent[/]",
         )
     return table
-
-
-def _printer(console: Console) -> Sink:
-    def show(event: Event) -> None:
-        if isinstance(event, Note):
-            console.print(event.text)
-
-    return show

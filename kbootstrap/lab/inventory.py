@@ -1,7 +1,7 @@
 """The inventory with which kbootstrap makes a cluster of a lab."""
 
 from kbootstrap.errors import LabError
-from kbootstrap.lab.keys import SSH_PORT
+from kbootstrap.lab.keys import SSH_PORT, user_folder
 from kbootstrap.lab.spec import HostSpec, LabSpec
 
 _KUBERNETES = "1.36.4"
@@ -16,15 +16,6 @@ artifacts: {source: auto}
 """
 
 
-CACHE = ".cache/kbootstrap/lab"
-"""Where the labs keep what outlives them, below the user's home folder."""
-
-
-def user_folder(lab: str) -> str:
-    """Where the lab's keys are, below the home folder of the user who made it."""
-    return f"{CACHE}/{lab}"
-
-
 def inventory(spec: LabSpec) -> str:
     """The inventory, as a YAML file, of the lab's hosts that have a role. `LabError` if none has."""
     hosts = {name: host for name, host in spec.hosts.items() if host.roles}
@@ -32,6 +23,7 @@ def inventory(spec: LabSpec) -> str:
         raise LabError("no host of this lab has a role: there is nothing to write into an inventory")
     keys = f"~/{user_folder(spec.name)}"
     port = "" if spec.options.ssh_port == SSH_PORT else f"\n  port: {spec.options.ssh_port}"
+    sudo = "\n  sudo: password" if spec.options.login == "deploy" else ""
     lines = "\n".join(f"  {name}: {{{_host(spec, host)}}}" for name, host in hosts.items())
     return (
         f"# The hosts of `kbootstrap lab up`, lab {spec.name!r}. Written by the lab.\n"
@@ -41,7 +33,7 @@ def inventory(spec: LabSpec) -> str:
         f"  kubernetes: {_KUBERNETES}\n"
         f"  endpoint: {{mode: vip, vip: {spec.vip}}}\n"
         "ssh:\n"
-        f"  user: {spec.options.login}{port}\n"
+        f"  user: {spec.options.login}{sudo}{port}\n"
         f"  identity_file: {keys}/id_ed25519\n"
         f"  known_hosts: {keys}/known_hosts\n"
         "  host_keys: strict\n"
@@ -51,9 +43,18 @@ def inventory(spec: LabSpec) -> str:
 
 
 def _host(spec: LabSpec, host: HostSpec) -> str:
-    ssh = ", ".join(
-        f"{key}: {value}"
-        for key, value in (("user", host.login), ("port", host.ssh_port), ("jump", host.jump))
-        if value is not None
-    )
-    return f"address: {host.address}, roles: [{', '.join(host.roles)}]" + (f", ssh: {{{ssh}}}" if ssh else "")
+    entry = f"address: {host.address}, roles: [{', '.join(host.roles)}]"
+    ssh = {
+        "user": host.login,
+        "sudo": "password" if host.login == "deploy" else None,
+        "port": host.ssh_port,
+        "jump": _jump(spec, host.jump) if host.jump else None,
+    }
+    said = ", ".join(f"{key}: {value}" for key, value in ssh.items() if value is not None)
+    return f"{entry}, ssh: {{{said}}}" if said else entry
+
+
+def _jump(spec: LabSpec, name: str) -> str:
+    """The jump host's name if it is in the inventory, otherwise how to log in to it."""
+    host = spec.hosts[name]
+    return name if host.roles else f"{spec.login(name)}@{host.address}:{spec.ssh_port(name)}"

@@ -12,6 +12,14 @@ from kbootstrap.lab.spec import LabSpec
 
 SSH_PORT = 22
 
+CACHE = ".cache/kbootstrap/lab"
+"""Where the labs keep what is the user's, below the home folder; the base root there outlives them."""
+
+
+def user_folder(lab: str) -> str:
+    """Where the lab's keys are, below the home folder of the user who made it."""
+    return f"{CACHE}/{lab}"
+
 
 def ensure_key(path: Path) -> str:
     """The public half of the key at `path`, as OpenSSH writes it; makes the pair if it is not there."""

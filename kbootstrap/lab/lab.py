@@ -6,9 +6,9 @@ Everything a lab puts on this machine is called after it, and is found by that n
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from kbootstrap.errors import LabError
 from kbootstrap.events import Note, Sink, ignore
 from kbootstrap.lab import keys, reach
 from kbootstrap.lab.command import require_programs
-from kbootstrap.lab.inventory import CACHE, user_folder
 from kbootstrap.lab.lock import locked
 from kbootstrap.lab.nspawn import base, cgroups, machine, network
 from kbootstrap.lab.nspawn.host import Host
@@ -60,7 +59,7 @@ class Lab:
     def __init__(self, name: str) -> None:
         self.name = name
         self.folder = machine.STATE / name
-        self.user_folder = Path.home() / user_folder(name)
+        self.user_folder = Path.home() / keys.user_folder(name)
 
     @property
     def identity_file(self) -> Path:
@@ -92,6 +91,7 @@ class Lab:
         require_programs()
         lab = cls(spec.name)
         with lab._locked() as lock:
+            network.require_free(spec)
             state = lab._remember(spec, emit)
             hosts = [lab._host(state, name) for name in spec.hosts]
             if network.create(spec):
@@ -119,7 +119,6 @@ class Lab:
             left = self.traces()
             if left:
                 raise LabError(f"not everything of lab {self.name} could be removed", output="\n".join(left))
-            self._lock.unlink()
 
     def traces(self) -> list[str]:
         """Everything of this lab that is on this machine, by its name (without its lock)."""
@@ -173,12 +172,16 @@ class Lab:
                     hint=f"`kbootstrap lab status --name {self.name}` shows which hosts run",
                 )
 
-    def _locked(self) -> AbstractContextManager[int]:
-        return locked(self._lock, timeout=_LOCK_SECONDS)
-
-    @property
-    def _lock(self) -> Path:
-        return machine.LOCKS / f"kbootstrap-lab-{self.name}"
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        """Nobody else changes this lab meanwhile. The lock file goes with the lab."""
+        path = machine.LOCKS / f"kbootstrap-lab-{self.name}"
+        with locked(path, timeout=_LOCK_SECONDS) as lock:
+            try:
+                yield lock
+            finally:
+                if not self.folder.exists():
+                    path.unlink()
 
     @property
     def _state_file(self) -> Path:
@@ -199,7 +202,7 @@ class Lab:
             _refuse_changes(state.spec, spec)
             state = _State(spec=spec, base=state.base)
         else:
-            state = _State(spec=spec, base=base.ensure(Path.home() / CACHE, emit))
+            state = _State(spec=spec, base=base.ensure(Path.home() / keys.CACHE, emit))
         machine.claim(self.folder)
         keys.write(self._state_file, state.model_dump_json().encode())
         return state
@@ -249,7 +252,7 @@ def _refuse_changes(old: LabSpec, new: LabSpec) -> None:
     if changed or old.model_copy(update={"hosts": new.hosts}) != new:
         raise LabError(
             f"lab {old.name} is there already and is a different one"
-            + (f": {', '.join(changed)} would change" if changed else ""),
+            + (f": {', '.join(changed)} would change or go" if changed else ""),
             hint=f"`kbootstrap lab down --name {old.name}` first, or take another name",
         )
 

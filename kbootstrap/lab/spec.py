@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kbootstrap.errors import InvalidInput, Problem
+from kbootstrap.model.cluster import Role
 
 RANGE = IPv4Network("198.18.0.0/15")
 """RFC 2544's range for tests: collides with nobody's LAN."""
@@ -46,7 +47,7 @@ class HostSpec(_Frozen):
     """One host. `jump` names the only other host from which its sshd can be reached."""
 
     address: IPv4Address
-    roles: tuple[str, ...] = ()
+    roles: tuple[Role, ...] = ()
     login: Login | None = None
     ssh_port: Port | None = None
     jump: HostName | None = None
@@ -130,9 +131,9 @@ def standard(
     `bare` hosts have no role, and so are not in an inventory. `InvalidInput` when there is no room for so many.
     """
     kinds = (
-        _Kind("cp", "control-plane", first=11, last=20, count=control_planes),
-        _Kind("w", "worker", first=21, last=80, count=workers),
-        _Kind("etcd", "etcd", first=81, last=99, count=etcd),
+        _Kind("cp", Role.CONTROL_PLANE, first=11, last=20, count=control_planes),
+        _Kind("w", Role.WORKER, first=21, last=80, count=workers),
+        _Kind("etcd", Role.ETCD, first=81, last=99, count=etcd),
         _Kind("bare", None, first=VIP + 1, last=subnet.num_addresses - 2, count=bare),
     )
     try:
@@ -144,7 +145,7 @@ def standard(
 @dataclass(frozen=True, slots=True)
 class _Kind:
     prefix: str
-    role: str | None
+    role: Role | None
     first: int
     last: int
     count: int
@@ -160,10 +161,7 @@ def _hosts(kinds: Iterable[_Kind], subnet: IPv4Network) -> Iterable[tuple[str, H
             )
         for number in range(1, kind.count + 1):
             roles = (kind.role,) if kind.role else ()
-            yield (
-                f"{kind.prefix}{number}",
-                HostSpec(address=subnet[kind.first + number - 1], roles=roles),
-            )
+            yield f"{kind.prefix}{number}", HostSpec(address=subnet[kind.first + number - 1], roles=roles)
 
 
 def _problems(error: ValidationError, file: str | None = None) -> list[Problem]:

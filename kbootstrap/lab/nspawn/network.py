@@ -32,10 +32,8 @@ def create(spec: LabSpec) -> bool:
     """Make the lab's network unless it is there; a half-made one is made anew. True if it was made."""
     name = switch(spec.name)
     address = f"{spec.control_machine}/{spec.subnet.prefixlen}"
-    interfaces = json.loads(run(["ip", "-json", "-4", "address", "show"]))
-    if any(name == link["ifname"] and _has(link, address) for link in interfaces):
+    if any(link["ifname"] == name and _has(link, address) for link in _interfaces()):
         return False
-    _refuse_overlap(spec, interfaces)
     remove(spec.name)
     run(["ip", "netns", "add", name])
     # A fixed MAC address: otherwise the bridge takes that of one of its ports, which come and go.
@@ -59,8 +57,14 @@ def _has(link: dict[str, Any], address: str) -> bool:
     )
 
 
-def _refuse_overlap(spec: LabSpec, interfaces: list[dict[str, Any]]) -> None:
-    for link in interfaces:
+def _interfaces() -> list[dict[str, Any]]:
+    interfaces: list[dict[str, Any]] = json.loads(run(["ip", "-json", "-4", "address", "show"]))
+    return interfaces
+
+
+def require_free(spec: LabSpec) -> None:
+    """`LabError` if something else on this machine has addresses in the lab's subnet."""
+    for link in _interfaces():
         for entry in link["addr_info"]:
             taken = IPv4Network(f"{entry['local']}/{entry['prefixlen']}", strict=False)
             if link["ifname"] != switch(spec.name) and taken.overlaps(spec.subnet):
