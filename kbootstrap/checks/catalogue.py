@@ -7,7 +7,7 @@ from kbootstrap.checks.check import Check
 from kbootstrap.model.cluster import Cluster, Host
 
 ADMIN = PurePosixPath("/etc/kubernetes/admin.conf")
-KUBECTL = f"/opt/kbootstrap/kubernetes/current/kubectl --kubeconfig={ADMIN}"
+KUBECTL = f"/opt/kbootstrap/kubectl/current/kubectl --kubeconfig={ADMIN}"
 CA = "/etc/kubernetes/pki/ca.crt"
 ETCDCTL = "/usr/local/bin/kbootstrap-etcdctl"
 

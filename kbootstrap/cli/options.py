@@ -1,13 +1,17 @@
 """Options that several commands share."""
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-Inventory = Annotated[
-    Path, typer.Option("--inventory", "-i", help="The cluster's inventory.", show_default=True)
-]
+from kbootstrap.events import Event, Note
+
+if TYPE_CHECKING:
+    from kbootstrap.model.cluster import Cluster
+
+Inventory = Annotated[Path, typer.Option("--inventory", "-i", help="The cluster's inventory.", show_default=True)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Limit = Annotated[
     list[str] | None, typer.Option("--limit", "-l", help="Only these hosts or roles (may be given again).")
@@ -15,3 +19,15 @@ Limit = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 DEFAULT_INVENTORY = Path("inventory.yml")
+
+
+def load(inventory: Path) -> "Cluster":
+    """The cluster that the inventory describes; warnings go to standard error."""
+    from kbootstrap.model.load import load_inventory  # noqa: PLC0415 - heavy; not for --help
+
+    return load_inventory(inventory, environ=os.environ, emit=_warn)
+
+
+def _warn(event: Event) -> None:
+    if isinstance(event, Note):
+        typer.echo(f"{event.level}: {event.text}", err=True)

@@ -1,7 +1,6 @@
 """`plan` and `up`."""
 
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -34,11 +33,10 @@ def plan(
     json_: options.Json = False,
 ) -> int:
     """Shows what `up` would change, host by host. Exit code 2 when there is something."""
-    from kbootstrap.model.load import load_inventory  # noqa: PLC0415 - heavy; not for --help
-    from kbootstrap.workflows import up as workflow  # noqa: PLC0415
-    from kbootstrap.workflows.builtin import builtin  # noqa: PLC0415
+    from kbootstrap.workflows import converge as workflow  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.workflows.playbooks import builtin  # noqa: PLC0415
 
-    cluster = load_inventory(inventory)
+    cluster = options.load(inventory)
     with watching(Console(stderr=True)) as emit:
         found = workflow.plan(cluster, builtin("up"), emit)
     kept = workflow.saved(cluster, found)
@@ -60,12 +58,11 @@ def up(
     json_: options.Json = False,
 ) -> None:
     """Makes the hosts what the inventory says: from nothing, from half-installed, from drifted."""
-    from kbootstrap.model.load import load_inventory  # noqa: PLC0415 - heavy; not for --help
-    from kbootstrap.workflows import up as workflow  # noqa: PLC0415
-    from kbootstrap.workflows.builtin import builtin  # noqa: PLC0415
+    from kbootstrap.workflows import converge as workflow  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.workflows.playbooks import builtin  # noqa: PLC0415
 
     started = time.monotonic()
-    cluster = load_inventory(inventory)
+    cluster = options.load(inventory)
     only = workflow.load_saved(saved_plan) if saved_plan else None
     console = Console()
     timings = Timings()
@@ -75,15 +72,21 @@ def up(
             timings.note(event)
             show(event)
 
-        done = workflow.up(cluster, builtin("up"), emit, only=only, command=" ".join(sys.argv[1:]))
-    seconds = time.monotonic() - started
+        done = workflow.converge(cluster, builtin("up"), emit, only=only, command="up")
+    show_outcome(done, timings, time.monotonic() - started, console, json_=json_)
+    if not json_:
+        console.print(f"Cluster [bold]{escape(cluster.name)}[/] is ready.")
+
+
+def show_outcome(done: Plan, timings: Timings, seconds: float, console: Console, *, json_: bool) -> None:
+    """Prints what a run did and where its time went."""
     if json_:
         typer.echo(json.dumps({"event": "Finished", "changes": done.changes, "seconds": round(seconds, 2)}))
     elif done.changes:
         console.print(timings.table())
-        console.print(f"{done.changes} changes in {seconds:.1f} s. Cluster [bold]{escape(cluster.name)}[/] is ready.")
+        console.print(f"{done.changes} changes in {seconds:.1f} s.")
     else:
-        console.print(f"Nothing to change ({seconds:.1f} s). Cluster [bold]{escape(cluster.name)}[/] is ready.")
+        console.print(f"Nothing to change ({seconds:.1f} s).")
 
 
 def show_plan(plan: Plan, console: Console, *, diffs: bool) -> None:

@@ -41,7 +41,7 @@ def parse_entries(text: str) -> list[Entry]:
 
 
 def state_folder(cluster: str) -> Path:
-    """Where the control machine keeps a cluster's journals: in the user's state folder. Losing it loses nothing else."""
+    """Where the control machine keeps a cluster's journals. Nothing else is lost with them."""
     base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(base) / "kbootstrap" / cluster
 

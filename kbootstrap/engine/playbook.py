@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from kbootstrap.engine.generic import GenericStep
 from kbootstrap.model.settings import Section
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
@@ -21,6 +22,7 @@ class Phase(Section):
     phase: Slug
     hosts: tuple[str, ...] | str = "all"
     components: tuple[str, ...] = ()
+    steps: tuple[GenericStep, ...] = ()
     checks: tuple[str, ...] = ()
     after: tuple[Slug, ...] | None = None
     after_all: tuple[Slug, ...] | None = None

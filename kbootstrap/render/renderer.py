@@ -6,8 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
 
+from kbootstrap.errors import InvalidInput
 from kbootstrap.resources import folder
 
 if TYPE_CHECKING:
@@ -30,7 +31,15 @@ def _environment(templates: Path) -> Environment:
 
 def render(template: str, context: "DataclassInstance") -> bytes:
     """The template (a path below templates/) filled with the fields of `context`."""
-    fields: dict[str, Any] = {
-        field.name: getattr(context, field.name) for field in dataclasses.fields(context)
-    }
+    fields: dict[str, Any] = {field.name: getattr(context, field.name) for field in dataclasses.fields(context)}
     return _environment(folder("templates")).get_template(template).render(fields).encode()
+
+
+def render_text(template: str, name: str, **values: object) -> bytes:
+    """A user's own template, filled with `values`. Raises InvalidInput with the place of what is wrong in it."""
+    try:
+        return _environment(folder("templates")).from_string(template).render(values).encode()
+    except TemplateSyntaxError as error:
+        raise InvalidInput(f"{name}, line {error.lineno}: {error.message}") from error
+    except TemplateError as error:
+        raise InvalidInput(f"{name}: {error.message}") from error

@@ -10,7 +10,7 @@ import hashlib
 import shlex
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Protocol
 
@@ -31,7 +31,7 @@ class Change:
     """
 
     title: str
-    script: str
+    script: str = field(repr=False)
     fingerprint: str
     diff: str = ""
     paths: Paths = frozenset()
@@ -66,7 +66,7 @@ def quote(value: object) -> str:
 
 
 def write_file(path: PurePosixPath, content: bytes, mode: int, owner: str, group: str) -> str:
-    """Shell that puts a file in place atomically: never half written, never readable too widely, synced."""
+    """Shell that puts a file in place atomically: never half written, never readable too widely."""
     encoded = base64.encodebytes(content).decode()
     temporary = quote(path.with_name(f".{path.name}.kbootstrap"))
     return (

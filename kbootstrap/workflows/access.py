@@ -7,6 +7,8 @@ from kbootstrap.errors import HostsFailed, KbootstrapError
 from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.transport.connection import Connection
 from kbootstrap.transport.ssh import connect_all
+from kbootstrap.transport.timeouts import Timeouts
+from kbootstrap.workflows.passwords import sudo_passwords
 
 
 @contextmanager
@@ -24,7 +26,8 @@ def reached(
     """Connections to those hosts that can be reached, and why the others cannot."""
     opened_or_failed = connect_all(
         hosts if hosts is not None else cluster.hosts,
-        connect_timeout=cluster.settings.timeouts.connect_seconds,
+        timeouts=Timeouts(connect=cluster.settings.timeouts.connect_seconds),
+        sudo_password=sudo_passwords(),
     )
     connections: dict[str, Connection] = {}
     failures: dict[str, KbootstrapError] = {}

@@ -1,20 +1,16 @@
 """The cluster's own keys: read back from the control-plane hosts, made anew only for a cluster that does not exist."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
-from kbootstrap.facts.fact import Fact, Facts
-from kbootstrap.facts.paths import PathState
-from kbootstrap.model.cluster import Cluster, Host
+from kbootstrap.facts.fact import Facts
+from kbootstrap.facts.pki import gather_pki
+from kbootstrap.model.cluster import Cluster
 from kbootstrap.pki.authority import Pki
+from kbootstrap.pki.create import create_pki
 
 
-def key_facts(host: Host) -> Sequence[Fact[Any]]:
-    """What must be read from a host to find the cluster's keys, or the remains of a cluster without them."""
-    raise NotImplementedError
-
-
-def recover_keys(cluster: Cluster, facts: Mapping[str, Facts], now: datetime) -> Pki:
-    """The cluster's keys."""
-    raise NotImplementedError
+def cluster_keys(cluster: Cluster, facts: Mapping[str, Facts], now: datetime) -> Pki:
+    """The keys that the hosts have, or new ones. Raises PkiUnusable rather than replacing what a cluster may need."""
+    found = gather_pki(cluster, facts, now)
+    return found or create_pki(cluster.name, now, cluster.settings.certificates.authority_days)

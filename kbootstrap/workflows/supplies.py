@@ -1,20 +1,24 @@
 """The artifacts and packages that a cluster needs, brought to this machine."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from kbootstrap.artifacts.artifact import Artifact
 from kbootstrap.artifacts.cache import default_cache
 from kbootstrap.artifacts.catalogue import load_catalogue
 from kbootstrap.artifacts.obtain import obtain
+from kbootstrap.artifacts.packages import packages
 from kbootstrap.artifacts.releases import ReleaseSet
 from kbootstrap.artifacts.source import Origin, SourceSettings
 from kbootstrap.components.packages import wanted_packages
 from kbootstrap.events import Sink
 from kbootstrap.facts.fact import Facts
-from kbootstrap.facts.identity import Identity
+from kbootstrap.facts.identity import HostIdentity, Identity
 from kbootstrap.facts.packages import InstalledPackages
 from kbootstrap.model.cluster import Cluster
+
+DEBIAN_ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
+"""Debian's names of what `uname -m` prints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +56,15 @@ def _packages(cluster: Cluster, facts: Mapping[str, Facts], emit: Sink) -> dict[
         identity, installed = seen[Identity()], seen[InstalledPackages()]
         missing = [package for package in wanted_packages(cluster, cluster.host(name)) if package not in installed]
         if way == "depot" or (way == "auto" and not identity.has_package_sources):
-            found[name] = resolve(missing, identity, installed, emit) if missing else ()
+            found[name] = _resolve(missing, identity, installed, emit) if missing else ()
     return found
+
+
+def _resolve(
+    missing: Sequence[str], identity: HostIdentity, installed: Collection[str], emit: Sink
+) -> tuple[Artifact, ...]:
+    arch = DEBIAN_ARCH.get(identity.arch, identity.arch)
+    found = packages(
+        missing, release=identity.codename, arch=arch, installed=installed, cache=default_cache(), emit=emit
+    )
+    return found.debs

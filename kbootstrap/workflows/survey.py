@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from kbootstrap.components.catalogue import COMPONENTS
@@ -15,11 +16,13 @@ from kbootstrap.events import Sink
 from kbootstrap.facts.fact import Fact, Facts, read
 from kbootstrap.facts.identity import Identity
 from kbootstrap.facts.packages import InstalledPackages
+from kbootstrap.facts.pki import pki_facts
 from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.pki.authority import Pki
 from kbootstrap.steps.step import Step
 from kbootstrap.transport.connection import Connection
-from kbootstrap.workflows.keys import key_facts, recover_keys
+from kbootstrap.workflows.generic import to_step
+from kbootstrap.workflows.keys import cluster_keys
 from kbootstrap.workflows.parallel import on_all
 from kbootstrap.workflows.supplies import Supplies, supplies_for
 
@@ -49,7 +52,7 @@ def first_look(
     def look(name: str, connection: Connection) -> FirstLook:
         host = cluster.host(name)
         before = time.time()
-        wanted = (Identity(), InstalledPackages(), *key_facts(host), *(more or {}).get(name, ()))
+        wanted: tuple[Fact[Any], ...] = (Identity(), InstalledPackages(), *pki_facts(host), *(more or {}).get(name, ()))
         facts = read(connection, wanted)
         return FirstLook(facts, facts[Identity()].clock - (before + time.time()) / 2)
 
@@ -61,15 +64,19 @@ def make_survey(
     connections: Mapping[str, Connection],
     looks: Mapping[str, FirstLook],
     playbook: Playbook,
+    folder: Path,
     emit: Sink,
 ) -> Survey:
-    """The plan for the hosts that are connected. Obtains the artifacts first, which may take long the first time."""
+    """The plan for the hosts that are connected. Obtains the artifacts first, which may take long the first time.
+
+    `folder` is where the playbook's own files are.
+    """
     now = datetime.now(UTC)
     facts = {name: look.facts for name, look in looks.items()}
-    pki = recover_keys(cluster, facts, now)
+    pki = cluster_keys(cluster, facts, now)
     supplies = supplies_for(cluster, facts, emit)
     sites = {name: _site(cluster, cluster.host(name), facts[name], pki, supplies, now) for name in connections}
-    steps = {name: _steps(playbook, site) for name, site in sites.items()}
+    steps = {name: _steps(playbook, folder, site) for name, site in sites.items()}
     seen = on_all(connections, lambda name, connection: read(connection, needs(steps[name])))
     return Survey(sites, make_plan(playbook, steps, seen), supplies)
 
@@ -87,10 +94,14 @@ def _site(cluster: Cluster, host: Host, facts: Facts, pki: Pki, supplies: Suppli
     )
 
 
-def _steps(playbook: Playbook, site: Site) -> HostSteps:
+def _steps(playbook: Playbook, folder: Path, site: Site) -> HostSteps:
     def steps(phase: Phase) -> Sequence[Step] | None:
         if not selected(phase.hosts, site.cluster, site.host):
             return None
-        return [step for name in phase.components for step in COMPONENTS[name](site)]
+        generic = [
+            to_step(step, f"{playbook.name}-{phase.phase}-{number}", folder, site.cluster, site.host)
+            for number, step in enumerate(phase.steps)
+        ]
+        return [*(step for name in phase.components for step in COMPONENTS[name](site)), *generic]
 
     return host_steps(playbook, steps)

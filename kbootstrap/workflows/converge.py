@@ -1,4 +1,4 @@
-"""`plan` and `up`: what differs between the hosts and the inventory, and making it so."""
+"""What differs between the hosts and what they should be by a playbook and the inventory, and making it so."""
 
 import getpass
 import json
@@ -70,16 +70,25 @@ def load_saved(path: Path) -> SavedPlan:
         raise InvalidInput(f"{path} is not a saved plan: {error}", hint="make one with `plan --out`") from error
 
 
-def plan(cluster: Cluster, playbook: Playbook, emit: Sink) -> Plan:
-    """What `up` would change now. Reads the hosts and changes nothing."""
+def plan(cluster: Cluster, playbook: Playbook, emit: Sink, *, folder: Path = Path()) -> Plan:
+    """What running the playbook would change now. Reads the hosts and changes nothing."""
     with opened(cluster) as connections:
-        return _survey(cluster, connections, playbook, emit).plan
+        return _survey(cluster, connections, playbook, folder, emit).plan
 
 
-def up(cluster: Cluster, playbook: Playbook, emit: Sink, *, only: SavedPlan | None = None, command: str = "up") -> Plan:
-    """Brings the hosts to what the inventory says and waits until the cluster is ready.
+def converge(
+    cluster: Cluster,
+    playbook: Playbook,
+    emit: Sink,
+    *,
+    command: str,
+    folder: Path = Path(),
+    only: SavedPlan | None = None,
+) -> Plan:
+    """Brings the hosts to what the playbook and the inventory say, and passes the playbook's checks.
 
-    With `only`, executes exactly that plan or refuses. Raises Locked while somebody else changes the cluster.
+    `folder` is where a user's playbook has its files; `command` is what the journal and the lock will say. With
+    `only`, executes exactly that plan or refuses. Raises Locked while somebody else changes the cluster.
     """
     run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     owner = Owner(f"{getpass.getuser()}@{socket.gethostname()}", run_id, command, now())
@@ -88,18 +97,20 @@ def up(cluster: Cluster, playbook: Playbook, emit: Sink, *, only: SavedPlan | No
         locked(connections, owner),
         recorded(state_folder(cluster.name), run_id, emit) as sink,
     ):
-        survey = _survey(cluster, connections, playbook, sink)
+        survey = _survey(cluster, connections, playbook, folder, sink)
         if only is not None:
             _require_same(only, saved(cluster, survey.plan))
         execute(cluster, connections, survey, Run(owner, sink))
         return survey.plan
 
 
-def _survey(cluster: Cluster, connections: Mapping[str, Connection], playbook: Playbook, emit: Sink) -> Survey:
+def _survey(
+    cluster: Cluster, connections: Mapping[str, Connection], playbook: Playbook, folder: Path, emit: Sink
+) -> Survey:
     wanted = {name: preflight_facts(cluster, cluster.host(name)) for name in connections}
     looks = first_look(cluster, connections, wanted)
     require_fit(cluster, looks)
-    return make_survey(cluster, connections, looks, playbook, emit)
+    return make_survey(cluster, connections, looks, playbook, folder, emit)
 
 
 def _require_same(kept: SavedPlan, current: SavedPlan) -> None:

@@ -1,0 +1,63 @@
+"""`playbook`: a user's own phases and steps, by the same machinery as everything else."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from kbootstrap.cli import options
+from kbootstrap.cli.console import watching
+from kbootstrap.cli.timing import Timings
+from kbootstrap.cli.up import CHANGES_PENDING, show_outcome, show_plan
+from kbootstrap.events import Event
+
+playbook_app = typer.Typer(help="Run a playbook of your own.", no_args_is_help=True)
+
+File = Annotated[Path, typer.Argument(help="The playbook.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.add_typer(playbook_app, name="playbook")
+
+
+@playbook_app.command()
+def plan(file: File, inventory: options.Inventory = options.DEFAULT_INVENTORY) -> int:
+    """Shows what the playbook would change. Exit code 2 when there is something."""
+    from kbootstrap.workflows import converge as workflow  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.workflows.playbooks import load_playbook  # noqa: PLC0415
+
+    cluster = options.load(inventory)
+    playbook = load_playbook(file, cluster)
+    with watching(Console(stderr=True)) as emit:
+        found = workflow.plan(cluster, playbook, emit, folder=file.absolute().parent)
+    show_plan(found, Console(), diffs=True)
+    return CHANGES_PENDING if found.changes else 0
+
+
+@playbook_app.command()
+def run(
+    file: File,
+    inventory: options.Inventory = options.DEFAULT_INVENTORY,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name every change.")] = False,
+    json_: options.Json = False,
+) -> None:
+    """Runs the playbook."""
+    from kbootstrap.workflows import converge as workflow  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.workflows.playbooks import load_playbook  # noqa: PLC0415
+
+    started = time.monotonic()
+    cluster = options.load(inventory)
+    playbook = load_playbook(file, cluster)
+    console = Console()
+    timings = Timings()
+    with watching(console, json_lines=json_, verbose=verbose) as show:
+
+        def emit(event: Event) -> None:
+            timings.note(event)
+            show(event)
+
+        done = workflow.converge(cluster, playbook, emit, command=f"playbook run {file}", folder=file.absolute().parent)
+    show_outcome(done, timings, time.monotonic() - started, console, json_=json_)
