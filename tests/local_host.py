@@ -10,7 +10,8 @@ from typing import Any
 from kbootstrap.facts.fact import Fact, Facts, parse_batch
 from kbootstrap.facts.fact import batch_script as script_of
 from kbootstrap.steps.step import Change, Step
-from kbootstrap.transport.connection import Result
+from kbootstrap.transport.connection import COMMAND_TIMEOUT, Result
+from tests.fakes import FakeConnection
 
 BOUNDARY = "0123456789abcdef"
 USER = getpass.getuser()
@@ -44,3 +45,20 @@ def make(step: Step, prelude: str = "", *, expect: Callable[[Result], bool] = la
     result = shell(prelude + change.script, "-eu")
     assert expect(result), result.errors
     return change
+
+
+class LocalConnection(FakeConnection):
+    """A host whose scripts run in this machine's shell."""
+
+    def run_script(
+        self,
+        script: str,
+        *,
+        timeout: float = COMMAND_TIMEOUT,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Result:
+        result = shell(script)
+        if on_line is not None:
+            for line in result.text.splitlines():
+                on_line(line)
+        return result
