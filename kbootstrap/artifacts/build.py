@@ -82,7 +82,7 @@ def _build_go(recipe: GoBuild, job: Job, work: Path, deadline: float, emit: Sink
     go = GoCommand(
         toolchain.path,
         _main_module(recipe, module, work),
-        _environment(recipe, job),
+        _environment(recipe, job, work),
         deadline,
         subject=job.subject,
         hint=_C_HINT if recipe.static_c else None,
@@ -116,14 +116,15 @@ def _main_module(recipe: GoBuild, module: GoModule, work: Path) -> Path:
     return folder
 
 
-def _environment(recipe: GoBuild, job: Job) -> dict[str, str]:
+def _environment(recipe: GoBuild, job: Job, work: Path) -> dict[str, str]:
     native = _MACHINES.get(platform.machine()) == job.arch and platform.system() == "Linux"
     if recipe.static_c and not native:
         raise ArtifactError(
             f"{job.subject} links C libraries and can only be built on Linux on {job.arch}",
             hint="use the source `release`, or build on such a machine",
         )
-    return go_environment(CGO_ENABLED="1" if recipe.static_c else "0", GOOS="linux", GOARCH=job.arch)
+    cgo = "1" if recipe.static_c else "0"
+    return go_environment(CGO_ENABLED=cgo, GOOS="linux", GOARCH=job.arch, GOTMPDIR=str(work))
 
 
 def _linker_flags(recipe: GoBuild, version: str) -> str:

@@ -95,8 +95,8 @@ class Cache:
     def workplace(self, name: str, deadline: float, waiting: Callable[[], None]) -> Iterator[Path]:
         """An empty folder on the cache's file system, for one process at a time per `name`.
 
-        What killed processes left in theirs is removed first. `waiting` is called once if somebody else works
-        on the same; `deadline` (seconds) bounds that wait.
+        What killed processes left in theirs is removed first. `waiting` is called again and again while
+        somebody else works on the same; `deadline` (seconds) bounds that wait.
         """
         with locked(self.root / "locks" / name, deadline, waiting):
             places = self.root / "work"

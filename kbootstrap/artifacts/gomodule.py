@@ -67,7 +67,8 @@ class GoModule:
 
 def go_environment(**more: str) -> dict[str, str]:
     """The user's own settings, caches and proxy included, without what would change how a module resolves."""
-    return {**os.environ, "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local", "GOWORK": "off", **more}
+    own = {name: value for name, value in os.environ.items() if name != "GOROOT"}
+    return {**own, "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local", "GOWORK": "off", **more}
 
 
 def fetch_module(module: str, version: str, work: Path, deadline: float) -> GoModule:

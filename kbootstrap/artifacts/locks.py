@@ -18,7 +18,10 @@ def _quiet() -> None:
 
 @contextmanager
 def locked(path: Path, deadline: float, waiting: Callable[[], None] = _quiet) -> Iterator[None]:
-    """Holds the lock file; `waiting` is called once if another process has it. `deadline` is in seconds."""
+    """Holds the lock file; `waiting` is called ten times a second while another process has it.
+
+    Raises ArtifactError after `deadline` seconds, and what `waiting` raises.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         _take(file.fileno(), path, deadline, waiting)
@@ -27,16 +30,13 @@ def locked(path: Path, deadline: float, waiting: Callable[[], None] = _quiet) ->
 
 def _take(descriptor: int, path: Path, deadline: float, waiting: Callable[[], None]) -> None:
     end = time.monotonic() + deadline
-    told = False
     while not _try(descriptor):
         if time.monotonic() > end:
             raise ArtifactError(
                 f"another process has held {path} for {deadline:.0f} s",
                 hint=f"see which with `fuser {path}`, and wait for it or end it",
             )
-        if not told:
-            waiting()
-            told = True
+        waiting()
         time.sleep(_POLL)
 
 

@@ -16,9 +16,9 @@ from kbootstrap.artifacts.cache import Cache
 from kbootstrap.artifacts.catalogue import load_catalogue
 from kbootstrap.artifacts.release import ReleaseSource
 from kbootstrap.artifacts.source import Job, Origin, Source, SourceSettings
-from kbootstrap.artifacts.transfer import Unavailable, disk_full
+from kbootstrap.artifacts.transfer import Unavailable
 from kbootstrap.errors import ArtifactError
-from kbootstrap.events import Event, Note, Sink, ignore
+from kbootstrap.events import Event, Note, Progress, Sink, ignore
 
 _JOBS_AT_ONCE = 8
 """Downloads mostly wait."""
@@ -37,7 +37,8 @@ def obtain(
     """
     run = _Run(settings, cache, emit)
     jobs = _jobs(wanted, settings.arch)
-    found = run.cached(jobs)
+    with _plain_errors("the cache", cache.root):
+        found = run.cached(jobs)
     missing = [left for job in jobs if (left := _without(job, found)) is not None]
     if missing:
         found |= run.fill(missing)
@@ -112,12 +113,15 @@ class _Run:
             self.emit(Note(f"{job.subject}: the hosts pull it from its registry"))
             return {}
         name = f"{job.project_name}-{job.version}-{job.arch}"
-        with self.cache.workplace(name, self.settings.lock_deadline, lambda: self._waiting(job)) as work:
+        began = Progress(job.subject, 0, None, "steps")
+        with (
+            _plain_errors(job.subject, self.cache.root),
+            self.cache.workplace(name, self.settings.lock_deadline, lambda: self.emit(began)) as work,
+        ):
             found = self.cached([job])
-            left = _without(job, found)
-            if left is not None:
-                with _plain_errors(job, work):
-                    found |= self._provide(left, work)
+            if left := _without(job, found):
+                found |= self._provide(left, work)
+        self.emit(Progress(job.subject, 1, 1, "steps"))
         return found
 
     def _provide(self, job: Job, work: Path) -> dict[ArtifactRef, Artifact]:
@@ -132,6 +136,7 @@ class _Run:
             return self._keep(job, self.build, work)
 
     def _keep(self, job: Job, source: Source, work: Path) -> dict[ArtifactRef, Artifact]:
+        self.emit(Progress(job.subject, 0, None, "steps"))
         started = time.monotonic()
         provided = source.provide(job, work, self.emit)
         kept = {}
@@ -163,9 +168,6 @@ class _Run:
             return False
         return self.settings.origin is Origin.RELEASE or self.release.registry_answers(job)
 
-    def _waiting(self, job: Job) -> None:
-        self.emit(Note(f"{job.subject}: waiting for another process that is getting it"))
-
     def emit(self, event: Event) -> None:
         """Tells the sink, one thread at a time; every job comes by here often, so this is where it stops."""
         if self._stop.is_set():
@@ -175,11 +177,14 @@ class _Run:
 
 
 @contextmanager
-def _plain_errors(job: Job, work: Path) -> Iterator[None]:
-    """Files that cannot be written become errors that a user understands."""
+def _plain_errors(subject: str, root: Path) -> Iterator[None]:
+    """Files that cannot be read or written become errors that a user understands."""
     try:
         yield
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise disk_full(work / job.project_name) from error
-        raise ArtifactError(f"{job.subject}: {error}") from error
+            raise ArtifactError(
+                f"{subject}: no space left in {root}",
+                hint="make room there, or set XDG_CACHE_HOME to a folder on a larger disk",
+            ) from error
+        raise ArtifactError(f"{subject}: {error.filename or root}: {error.strerror or error}") from error

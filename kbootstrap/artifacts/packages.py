@@ -12,7 +12,7 @@ from kbootstrap.artifacts.apt import Apt, Deb
 from kbootstrap.artifacts.artifact import Artifact, ArtifactKind, ArtifactRef
 from kbootstrap.artifacts.cache import Cache
 from kbootstrap.errors import ArtifactError
-from kbootstrap.events import Note, Sink, ignore
+from kbootstrap.events import Note, Progress, Sink, ignore
 
 _LOCK_DEADLINE = 600.0
 """Seconds to wait for another process that resolves packages for the same release."""
@@ -55,7 +55,7 @@ def packages(
     if found is not None and time.time() - answer.stat().st_mtime < _FRESH:
         return found
     place = f"packages-{release}-{arch}"
-    with cache.workplace(place, _LOCK_DEADLINE, lambda: emit(Note("waiting for another process's apt"))) as work:
+    with cache.workplace(place, _LOCK_DEADLINE, lambda: emit(Progress(place, 0, None, "steps"))) as work:
         apt = Apt(cache.root / "apt" / f"{release}-{arch}", release, arch, work / "status")
         try:
             debs = _resolve(apt, names, installed, status)
@@ -68,6 +68,7 @@ def packages(
         answer.parent.mkdir(exist_ok=True)
         (work / "answer").write_text(json.dumps([asdict(deb) for deb in debs]))
         (work / "answer").replace(answer)
+    emit(Progress(place, 1, 1, "steps"))
     emit(Note(f"packages for {release}: {len(resolved.debs)} files, {resolved.size / 1e6:.1f} MB"))
     return resolved
 

@@ -36,13 +36,13 @@ def run_tool(
         raise ArtifactError(f"{subject}: cannot run {argv[0]}: {error.strerror}", command=command, hint=hint) from error
     late = threading.Timer(deadline, process.kill)
     late.start()
-    try:
-        output, tail = _listen(process, heard)
-    finally:
-        timed_out = not late.is_alive()
-        late.cancel()
-        process.kill()
-        process.wait()
+    with process:
+        try:
+            output, tail = _listen(process, heard)
+        finally:
+            timed_out = not late.is_alive()
+            late.cancel()
+            process.kill()
     if process.returncode != 0:
         raise _failure(subject, command, tail, hint, deadline if timed_out else None)
     return output

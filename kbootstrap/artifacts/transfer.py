@@ -1,6 +1,5 @@
 """Fetches one file over HTTP, hashed as it comes in."""
 
-import errno
 import hashlib
 import http.client
 import ssl
@@ -53,17 +52,18 @@ def fetch(url: str, target: Path, patience: Patience, watch: Callable[[int, int 
     """Writes what is at `url` to `target` and answers its SHA-256 in hex.
 
     `watch` hears the bytes so far and in all. Raises Unavailable if the server does not give it, after three
-    attempts where another one makes sense, and ArtifactError if it cannot be written.
+    attempts where another one makes sense, and OSError if it cannot be written.
     """
 
     def once() -> str:
         digest, done = hashlib.sha256(), 0
-        with _reading(url, patience) as body, _writing(target), target.open("wb") as file:
+        with _reading(url, patience) as body, target.open("wb") as file:
             for chunk in body.chunks:
                 file.write(chunk)
                 digest.update(chunk)
                 done += len(chunk)
                 watch(done, body.size)
+        watch(done, done)
         return digest.hexdigest()
 
     return _persistently(once, url, patience)
@@ -73,8 +73,13 @@ def fetch_text(url: str, patience: Patience) -> str:
     """What is at `url`, as text; raises Unavailable."""
 
     def once() -> str:
+        text = b""
         with _reading(url, patience) as body:
-            return b"".join(body.chunks)[:_LARGEST_TEXT].decode("utf-8", errors="replace")
+            for chunk in body.chunks:
+                text += chunk
+                if len(text) > _LARGEST_TEXT:
+                    raise Unavailable(f"{url} is no digest file: it is too long", hint=_ELSEWHERE)
+        return text.decode("utf-8", errors="replace")
 
     return _persistently(once, url, patience)
 
@@ -121,21 +126,3 @@ def _chunks(response: http.client.HTTPResponse, size: int | None, end: float) ->
         yield chunk
     if size is not None and done != size:
         raise _Passing(f"it ended after {done} of {size} bytes")
-
-
-@contextmanager
-def _writing(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise disk_full(target) from error
-        raise
-
-
-def disk_full(target: Path) -> ArtifactError:
-    """The error for a file that has no room."""
-    return ArtifactError(
-        f"no space left for {target.name} in {target.parent}",
-        hint="make room there, or set XDG_CACHE_HOME to a folder on a larger disk",
-    )
