@@ -28,7 +28,7 @@ _KILL_SECONDS = 30
 _BOOT_SECONDS = 60
 _BOOT_SECONDS_PER_HOST = 2  # fifty hosts boot in 20 s on two cores (measured)
 _PROBE_SECONDS = 1
-_LOOK_SECONDS = 5
+_LOOK_SECONDS = 2
 _PARALLEL = 16
 _LAST_WORDS = 20
 """Lines of a console shown when a host does not come up."""
@@ -108,12 +108,11 @@ class Lab:
         """Take away everything of this lab, also of one that was half made or half removed."""
         _require_root()
         with self._locked():
-            groups = cgroups.lab_groups(self.name)
-            if groups or self.folder.exists():
+            if self.traces():
                 emit(Note(f"removing lab {self.name}"))
-            cgroups.kill(groups, timeout=_KILL_SECONDS)
+            cgroups.kill(self.name, timeout=_KILL_SECONDS)
             network.remove(self.name)
-            cgroups.remove(groups, timeout=_KILL_SECONDS)
+            cgroups.remove(self.name, timeout=_KILL_SECONDS)
             shutil.rmtree(self.user_folder, ignore_errors=True)
             machine.release(self.folder)
             left = self.traces()
@@ -123,7 +122,7 @@ class Lab:
     def traces(self) -> list[str]:
         """Everything of this lab that is on this machine, by its name (without its lock)."""
         folders = [folder for folder in (self.folder, self.user_folder) if folder.exists()]
-        return [*map(str, cgroups.lab_groups(self.name)), *network.traces(self.name), *map(str, folders)]
+        return [*map(str, cgroups.groups(self.name)), *network.traces(self.name), *map(str, folders)]
 
     def status(self) -> list[HostStatus]:
         """How each host is, right now. `LabError` if there is no such lab."""

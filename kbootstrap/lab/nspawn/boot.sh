@@ -1,9 +1,8 @@
 #!/bin/sh
 # Runs one lab host: `boot.sh supervise` stays as its parent and boots it again when it asks for a reboot.
 #
-# Environment:
+# Its standard input is the lab's lock, given up as soon as this process can be found by its cgroup. Environment:
 #   LAB_CGROUPS   the host's cgroup in every hierarchy, separated by blanks
-#   LAB_LOCK_FD   file descriptor of the lab's lock, given up as soon as this process can be found by its cgroup
 #   LAB_SWITCH    network namespace of the lab's bridge        LAB_BRIDGE   the bridge in it
 #   LAB_HOST      the host's name, also of its port            LAB_MACHINE  its name among all labs
 #   LAB_ADDRESS   its address with prefix length               LAB_MAC      its link address
@@ -12,7 +11,7 @@ set -eu
 
 supervise() {
     for cgroup in $LAB_CGROUPS; do echo $$ >"$cgroup/supervisor/cgroup.procs"; done
-    eval "exec $LAB_LOCK_FD>&-"
+    exec </dev/null
     status=133 # what systemd-nspawn ends with when its host asks for a reboot
     while [ "$status" -eq 133 ]; do
         status=0

@@ -7,7 +7,7 @@ started it, and cannot be mistaken like a process number, which the kernel gives
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from kbootstrap.errors import LabError
 _PREFIX = "kbootstrap-lab-"
 _CHILDREN = ("supervisor", "machine")  # machine is boot.sh's to remake
 _POLL_SECONDS = 0.02
+_REMOVE_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,10 @@ def machine_hierarchies() -> list[Hierarchy]:
     return hierarchies(Path("/proc/self/mountinfo").read_text(), Path("/proc/self/cgroup").read_text())
 
 
-def lab_groups(lab: str) -> list[Path]:
-    """Every cgroup of a lab, wherever in its hierarchy an earlier caller has put it."""
-    return [group for hierarchy in machine_hierarchies() for group in _named(hierarchy.mount, _PREFIX + lab)]
+def groups(lab: str, host: str = "") -> list[Path]:
+    """The cgroups of a lab, or of one of its hosts, wherever in its hierarchy an earlier caller has put them."""
+    found = (group / host for hierarchy in machine_hierarchies() for group in _named(hierarchy.mount, _PREFIX + lab))
+    return [group for group in found if group.exists()]
 
 
 def _named(top: Path, name: str) -> Iterator[Path]:
@@ -75,7 +77,7 @@ def _named(top: Path, name: str) -> Iterator[Path]:
 
 def create(lab: str, host: str) -> list[Path]:
     """Make the cgroups of a host that is off, one in every hierarchy, afresh."""
-    remove([group / host for group in lab_groups(lab)], timeout=10)
+    remove(lab, host, timeout=_REMOVE_SECONDS)
     return [_create(hierarchy, lab, host) for hierarchy in machine_hierarchies()]
 
 
@@ -106,9 +108,9 @@ def _delegate(group: Path) -> None:
     (group / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in controllers))
 
 
-def processes(groups: Iterable[Path]) -> set[int]:
-    """The processes in these cgroups and all below."""
-    return {pid for group in groups for folder, _, _ in os.walk(group) for pid in _listed(Path(folder))}
+def processes(lab: str, host: str = "") -> set[int]:
+    """The processes of a lab, or of one of its hosts."""
+    return {pid for group in groups(lab, host) for folder, _, _ in os.walk(group) for pid in _listed(Path(folder))}
 
 
 def _listed(group: Path) -> Iterator[int]:
@@ -116,39 +118,36 @@ def _listed(group: Path) -> Iterator[int]:
         yield from map(int, (group / "cgroup.procs").read_text().split())
 
 
-def kill(groups: Iterable[Path], *, timeout: float) -> None:
-    """SIGKILL to every process in these cgroups until there is none; `LabError` after `timeout` seconds."""
-    groups = list(groups)
+def kill(lab: str, host: str = "", *, timeout: float) -> None:
+    """SIGKILL to every process of a lab or a host until there is none; `LabError` after `timeout` seconds."""
+    place = f"/{_PREFIX}{lab}/{host}/" if host else f"/{_PREFIX}{lab}/"
     deadline = time.monotonic() + timeout
-    while pids := processes(groups):
+    while pids := processes(lab, host):
         if time.monotonic() > deadline:
             raise LabError(f"processes {sorted(pids)} survive SIGKILL", hint="look at their state in `ps`")
         for pid in pids:
-            _kill(pid, {f"{group.parent.name}/{group.name}" for group in groups})
+            _kill(pid, place)
         time.sleep(_POLL_SECONDS)
 
 
-def _kill(pid: int, names: set[str]) -> None:
-    """Kill `pid` if it still is in one of the cgroups called `names`: pinned, then looked at, then hit."""
+def _kill(pid: int, place: str) -> None:
+    """Kill `pid` if its cgroup still is below `place`: pinned, then looked at, then hit."""
     with suppress(ProcessLookupError, FileNotFoundError):
         pin = os.pidfd_open(pid)
         try:
-            membership = Path(f"/proc/{pid}/cgroup").read_text()
-            if any(name in membership for name in names):
+            if place in Path(f"/proc/{pid}/cgroup").read_text():
                 signal.pidfd_send_signal(pin, signal.SIGKILL)
         finally:
             os.close(pin)
 
 
-def remove(groups: Iterable[Path], *, timeout: float) -> None:
-    """Remove cgroups without processes, and all below; `LabError` after `timeout` seconds."""
+def remove(lab: str, host: str = "", *, timeout: float) -> None:
+    """Remove the cgroups, without processes, of a lab or a host; `LabError` after `timeout` seconds."""
     deadline = time.monotonic() + timeout
-    for group in groups:
-        while group.exists():
-            if time.monotonic() > deadline:
-                raise LabError(f"cgroup {group} cannot be removed", hint="is there a process in it?")
+    while left := groups(lab, host):
+        if time.monotonic() > deadline:
+            raise LabError(f"cgroup {left[0]} cannot be removed", hint="is there a process in it?")
+        for group in left:
             with suppress(OSError):  # busy for a moment after its last process was killed
                 for folder, _, _ in os.walk(group, topdown=False):
                     Path(folder).rmdir()
-                break
-            time.sleep(_POLL_SECONDS)

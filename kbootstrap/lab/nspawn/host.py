@@ -63,13 +63,9 @@ class Host:
         """What the host has printed while booting."""
         return self.folder / "console.log"
 
-    def groups(self) -> list[Path]:
-        """Its cgroups, as far as there are any."""
-        return [group for lab in cgroups.lab_groups(self.lab.name) if (group := lab / self.name).exists()]
-
     def is_on(self) -> bool:
         """Whether any process of it lives."""
-        return bool(cgroups.processes(self.groups()))
+        return bool(cgroups.processes(self.lab.name, self.name))
 
     def host_key(self) -> str:
         """The public key its sshd shows."""
@@ -101,7 +97,6 @@ class Host:
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "LAB_CGROUPS": " ".join(map(str, groups)),
-            "LAB_LOCK_FD": str(lock),
             "LAB_SWITCH": network.switch(self.lab.name),
             "LAB_BRIDGE": network.BRIDGE,
             "LAB_HOST": self.name,
@@ -115,17 +110,16 @@ class Host:
             subprocess.run(
                 ["setsid", "--fork", str(script), "supervise"],
                 env=environment,
-                stdin=subprocess.DEVNULL,
+                stdin=lock,
                 stdout=console,
                 stderr=console,
-                pass_fds=(lock,),
                 check=True,
             )
 
     def power_off(self) -> None:
         """Cut the power: off the network first, then every process is killed."""
         network.unplug(self.lab.name, self.name)
-        cgroups.kill(self.groups(), timeout=_KILL_SECONDS)
+        cgroups.kill(self.lab.name, self.name, timeout=_KILL_SECONDS)
 
 
 def _enable(upper: Path, unit: str, target: str) -> None:
