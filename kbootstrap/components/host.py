@@ -1,0 +1,116 @@
+"""The operating system under everything else: modules, kernel parameters, names, logs, swap."""
+
+from pathlib import PurePosixPath
+
+from kbootstrap.components.site import Site
+from kbootstrap.model.cluster import Cluster
+from kbootstrap.steps.block import Block
+from kbootstrap.steps.command import Command
+from kbootstrap.steps.file import File
+from kbootstrap.steps.step import Step
+from kbootstrap.steps.sysctl import Sysctls
+
+MODULES_FILE = PurePosixPath("/etc/modules-load.d/kbootstrap.conf")
+SYSCTL_FILE = PurePosixPath("/etc/sysctl.d/90-kbootstrap.conf")
+JOURNAL_FILE = PurePosixPath("/etc/systemd/journald.conf.d/90-kbootstrap.conf")
+JOURNAL_STAMP = PurePosixPath("/var/lib/kbootstrap/stamps/journald.conf")
+HOSTS_FILE = PurePosixPath("/etc/hosts")
+
+_NODE_SYSCTLS = {
+    # Pods are routed, and bridged packets must meet kube-proxy's rules (kubernetes.io, container runtimes).
+    "net.ipv4.ip_forward": "1",
+    "net.bridge.bridge-nf-call-iptables": "1",
+    "net.bridge.bridge-nf-call-ip6tables": "1",
+    # Every pod's log and every kubelet watch takes inotify instances; kernel defaults of 128 run out at 110 pods.
+    "fs.inotify.max_user_instances": "8192",
+    "fs.inotify.max_user_watches": "524288",
+    # kubelet sets these itself, or refuses to start with protectKernelDefaults (pkg/kubelet/cm, CIS 4.2).
+    "vm.overcommit_memory": "1",
+    "vm.panic_on_oom": "0",
+    "kernel.panic": "10",
+    "kernel.panic_on_oops": "1",
+}
+
+_IPVS_SYSCTLS = {"net.ipv4.vs.conntrack": "1"}  # kube-proxy: masquerading of IPVS connections
+
+_VIP_SYSCTLS = {"net.ipv4.ip_nonlocal_bind": "1"}  # nginx listens on the VIP also while another host holds it
+
+
+def host(site: Site) -> list[Step]:
+    """Prepares the operating system; the host's name is not changed.
+
+    Healthy when `sysctl --system` and `systemd-modules-load` find nothing to do and swap is off.
+    """
+    settings = site.cluster.settings.host
+    steps: list[Step] = [*_modules(site), Sysctls(SYSCTL_FILE, _sysctls(site))]
+    if settings.manage_hosts_file:
+        steps.append(Block(HOSTS_FILE, "kbootstrap", _names(site.cluster)))
+    steps += _journal(settings.journal_max_use)
+    if settings.swap == "disable":
+        steps.append(_swap_off())
+    return steps
+
+
+def modules(site: Site) -> tuple[str, ...]:
+    """The kernel modules that a host's daemons need."""
+    if not site.host.is_node:
+        return ()
+    ipvs = ("ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh")
+    return (
+        "overlay",
+        "br_netfilter",
+        "nf_conntrack",
+        *(ipvs if site.cluster.settings.kube_proxy.mode == "ipvs" else ()),
+    )
+
+
+def _modules(site: Site) -> list[Step]:
+    names = modules(site)
+    if not names:
+        return []
+    # A container has the machine's modules and can load none. A module may also be built in.
+    missing = (
+        f"systemd-detect-virt --quiet --container || for m in {' '.join(names)}; do "
+        '[ -d "/sys/module/$m" ] || grep -qs "/$m\\.ko" "/lib/modules/$(uname -r)/modules.builtin" || exit 1; done'
+    )
+    return [
+        File(MODULES_FILE, "".join(f"{name}\n" for name in names).encode()),
+        Command("load kernel modules", f"modprobe --all {' '.join(names)}", unless=missing),
+    ]
+
+
+def _sysctls(site: Site) -> dict[str, str]:
+    settings = site.cluster.settings
+    wanted: dict[str, str] = {}
+    if site.host.is_node:
+        wanted |= _NODE_SYSCTLS
+        wanted |= _IPVS_SYSCTLS if settings.kube_proxy.mode == "ipvs" else {}
+    if site.host.is_control_plane and settings.endpoint.mode == "vip":
+        wanted |= _VIP_SYSCTLS
+    return wanted | settings.host.sysctls
+
+
+def _names(cluster: Cluster) -> str:
+    return "".join(f"{host.address} {host.name}\n" for host in cluster.hosts)
+
+
+def _journal(max_use: str) -> list[Step]:
+    return [
+        File(JOURNAL_FILE, f"[Journal]\nSystemMaxUse={max_use}\n".encode()),
+        # journald has no reload, and its unit cannot be enabled: it is no Unit step's business.
+        Command(
+            "restart systemd-journald",
+            f"systemctl restart systemd-journald\nmkdir -p {JOURNAL_STAMP.parent}\ncp {JOURNAL_FILE} {JOURNAL_STAMP}",
+            unless=f"cmp -s {JOURNAL_FILE} {JOURNAL_STAMP}",
+            inputs=(JOURNAL_FILE,),
+        ),
+    ]
+
+
+def _swap_off() -> Step:
+    """Masking keeps swap off over boots whatever asks for it: fstab, a partition's type, zram."""
+    return Command(
+        "turn swap off",
+        "swapoff --all\nsystemctl mask --quiet swap.target",
+        unless='[ "$(wc -l </proc/swaps)" -le 1 ] && [ "$(systemctl is-enabled swap.target)" = masked ]',
+    )

@@ -1,0 +1,38 @@
+"""Operating-system packages: what the distribution does better than a binary of ours."""
+
+from kbootstrap.components.site import Site
+from kbootstrap.model.cluster import Cluster, Host
+from kbootstrap.steps.package import Packages
+from kbootstrap.steps.step import Step
+
+_NODE = ("conntrack", "ethtool", "iptables", "kmod", "mount", "nftables", "socat", "util-linux")
+"""What kubelet, kube-proxy, flannel and port-forward call."""
+_IPVS = ("ipset", "ipvsadm")
+_PROXY = ("nginx", "libnginx-mod-stream")
+_VIP = ("keepalived", "curl")
+
+
+def packages(site: Site) -> list[Step]:
+    """The packages of the host's roles; services of theirs are not started."""
+    return [Packages(wanted_packages(site.cluster, site.host), site.packages)]
+
+
+def wanted_packages(cluster: Cluster, host: Host) -> tuple[str, ...]:
+    """The names of all packages that a host needs, sorted."""
+    mode = cluster.settings.endpoint.mode
+    wanted: set[str] = set()
+    if host.is_node:
+        wanted.update(_NODE)
+        if cluster.settings.kube_proxy.mode == "ipvs":
+            wanted.update(_IPVS)
+    if has_proxy(cluster, host):
+        wanted.update(_PROXY)
+    if mode == "vip" and host.is_control_plane:
+        wanted.update(_VIP)
+    return tuple(sorted(wanted))
+
+
+def has_proxy(cluster: Cluster, host: Host) -> bool:
+    """Whether a proxy on the host spreads connections over the apiservers."""
+    mode = cluster.settings.endpoint.mode
+    return (mode == "vip" and host.is_control_plane) or (mode == "local" and host.is_node)
