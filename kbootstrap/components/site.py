@@ -1,8 +1,9 @@
 """All that a component may know."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from kbootstrap.artifacts.artifact import Artifact
 from kbootstrap.artifacts.releases import ReleaseSet
@@ -18,7 +19,8 @@ class Site:
 
     `facts` are those read when the host was opened (see facts/identity.py), not those that steps ask for.
     `artifacts` are by name, e.g. "kubelet"; `packages` are the .debs that this host would need from the depot,
-    None when it has package sources of its own.
+    None when it has package sources of its own. `files` are the contents of the files on the control machine that
+    the inventory names (registries' authorities and passwords).
     """
 
     cluster: Cluster
@@ -29,6 +31,7 @@ class Site:
     pki: Pki
     now: datetime
     packages: tuple[Artifact, ...] | None = None
+    files: Mapping[Path, bytes] = field(default_factory=dict, repr=False)
 
 
 Component = Callable[[Site], list[Step]]
