@@ -1,0 +1,97 @@
+"""An Nginx stream proxy that spreads connections over all apiservers, with a unit and a configuration of its own.
+
+The distribution's nginx.service stays as its package made it, but does not run.
+"""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from kbootstrap.components.packages import has_proxy
+from kbootstrap.components.service import Service, unit_path
+from kbootstrap.components.site import Site
+from kbootstrap.model.cluster import Cluster
+from kbootstrap.render.renderer import render
+from kbootstrap.steps.file import Directory, File
+from kbootstrap.steps.step import Step
+from kbootstrap.steps.unit import Unit, UnitAbsent
+
+UNIT = "kube-endpoint-nginx.service"
+PROGRAM = "/usr/sbin/nginx"
+CONFIG = PurePosixPath("/etc/kbootstrap/nginx.conf")
+RUNTIME = PurePosixPath("/run/kube-endpoint-nginx")
+ALIVE_PORT = 6444
+"""On loopback: says ok as long as nginx accepts connections."""
+
+MAX_CONNECTIONS = 8192
+"""Per worker, two for each client: 4096 clients, as many as a thousand nodes need."""
+
+
+@dataclass(frozen=True, slots=True)
+class NginxConfig:
+    """The proxy. Times as nginx writes them.
+
+    An apiserver that cannot be connected to within 1 s is left out for 2 s, then tried by one connection: a host
+    without power costs one request in two seconds one second, and an apiserver that just starts is back after two
+    (field notes; with `max_fails=0` a third of all connections would pay that second, with 10 s a starting one is
+    left out for ten). Watches and `logs -f` may be silent for hours; dead peers are found by keepalive in a minute.
+    """
+
+    servers: tuple[str, ...]
+    listen: tuple[str, ...]
+    alive: str
+    open_files: int
+    connections: int
+    module: str = "modules/ngx_stream_module.so"
+    workers: int = 2
+    runtime: PurePosixPath = RUNTIME
+    max_fails: int = 1
+    fail_timeout: str = "2s"
+    connect_timeout: str = "1s"
+    idle_timeout: str = "24h"
+    keepalive: str = "30s:10s:3"
+    shutdown_timeout: str = "10m"
+    """After a reload: how long connections through the old configuration may stay."""
+
+
+def nginx(site: Site) -> list[Step]:
+    """The proxy of this host; nothing on hosts that have none.
+
+    Healthy when `curl --cacert /etc/kubernetes/pki/ca.crt https://127.0.0.1:6443/readyz` says ok.
+    """
+    if not has_proxy(site.cluster, site.host):
+        return []
+    settings = site.cluster.settings
+    limit = settings.systemd.limit_nofile
+    config = NginxConfig(
+        servers=tuple(f"{host.address}:{settings.endpoint.port}" for host in site.cluster.control_planes),
+        listen=listen_addresses(site.cluster),
+        alive=f"127.0.0.1:{ALIVE_PORT}",
+        open_files=limit,
+        connections=min(MAX_CONNECTIONS, limit // 2),
+    )
+    arguments = (PROGRAM, "-c", str(CONFIG))
+    command = " ".join(arguments)
+    service = Service(
+        description="Proxy to the Kubernetes API servers",
+        documentation="https://nginx.org/en/docs/stream/ngx_stream_core_module.html",
+        command=(*arguments, "-g", "daemon off;"),
+        limit_nofile=limit,
+        before_start=(f"{command} -t -q",),
+        reload=(f"{command} -t -q", f"{command} -s reload"),
+        stop_seconds=5,
+        options={"RuntimeDirectory": RUNTIME.name, "KillSignal": "SIGQUIT", "KillMode": "mixed"},
+    )
+    return [
+        UnitAbsent("nginx.service"),
+        Directory(CONFIG.parent),
+        File(CONFIG, render("nginx/nginx.conf.j2", config)),
+        service.file(UNIT),
+        Unit(UNIT, (unit_path(UNIT), CONFIG), on_change="reload"),
+    ]
+
+
+def listen_addresses(cluster: Cluster) -> tuple[str, ...]:
+    """Where the proxies listen: on loopback, and on the VIP, also while another host holds it."""
+    endpoint = cluster.settings.endpoint
+    vip = (f"{endpoint.vip}:{endpoint.port}",) if endpoint.mode == "vip" else ()
+    return (f"127.0.0.1:{endpoint.port}", *vip)
