@@ -1,0 +1,124 @@
+"""Objects in the cluster: applied by the server, known again by a digest in an annotation."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple, Self
+
+import yaml
+
+from kbootstrap.components.kubectl import FIELD_MANAGER, kubectl
+from kbootstrap.components.objects import HEADER
+from kbootstrap.facts.fact import Fact, Facts
+from kbootstrap.steps.file import File
+from kbootstrap.steps.step import Change, Paths, fingerprint
+
+FOLDER = PurePosixPath("/etc/kubernetes/addons")
+DIGEST = "kbootstrap.io/digest"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+
+_COLUMNS = (
+    r'{.kind}{"\t"}{.metadata.namespace}{"\t"}{.metadata.name}{"\t"}'
+    r'{.metadata.annotations.kbootstrap\.io/digest}{"\n"}'
+)
+
+
+class ObjectKey(NamedTuple):
+    """What identifies an object; `namespace` is empty for those of the whole cluster."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedObjects(Fact[Mapping[ObjectKey, str]]):
+    """The digests of kbootstrap's objects of some kinds; none where no apiserver answers (a new cluster)."""
+
+    kinds: tuple[str, ...]
+
+    @classmethod
+    def script(cls, facts: Sequence[Self]) -> str:
+        kinds = ",".join(sorted({kind for fact in facts for kind in fact.kinds}))
+        columns = f"jsonpath='{{range .items[*]}}{_COLUMNS}{{end}}'"
+        return kubectl(f"get {kinds} --all-namespaces --selector={MANAGED_BY}={FIELD_MANAGER} --output={columns}")
+
+    @classmethod
+    def parse(cls, facts: Sequence[Self], output: bytes) -> Mapping[Self, Mapping[ObjectKey, str]]:
+        rows = (line.split("\t") for line in output.decode(errors="replace").splitlines())
+        digests = {ObjectKey(*row[:3]): row[3] for row in rows if len(row) == 4}
+        return dict.fromkeys(facts, digests)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifests:
+    """Objects that must be in the cluster, kept in a file on the host as well.
+
+    An object is applied when it is missing or its digest is not the wanted one. Server-side: what others add to an
+    object (replicas by an autoscaler, say, when we name none) stays theirs.
+    """
+
+    name: str
+    objects: tuple[Mapping[str, Any], ...]
+
+    @classmethod
+    def from_yaml(cls, name: str, text: bytes) -> Self:
+        """The objects of a YAML stream, marked as ours."""
+        return cls(name, tuple(_marked(item) for item in yaml.safe_load_all(text) if item))
+
+    def needs(self) -> Sequence[Fact[Any]]:
+        return (self._fact(), *self._file().needs())
+
+    def diff(self, seen: Facts, touched: Paths) -> Change | None:
+        there = seen[self._fact()]
+        due = [item for item in self.objects if there.get(_key(item)) != _digest_of(item)]
+        written = self._file().diff(seen, touched)
+        if not due and written is None:
+            return None
+        apply = kubectl(
+            f"apply --server-side --force-conflicts --field-manager={FIELD_MANAGER}"
+            f" --filename={self._file().path} >/dev/null",
+            timeout=60,
+        )
+        return Change(
+            title=f"apply {self.name}",
+            script="\n".join([*([written.script] if written else []), *([apply] if due else [])]),
+            fingerprint=fingerprint("manifests", self.name, *(_digest_of(item) for item in self.objects)),
+            diff="\n".join(
+                [
+                    *(f"{'change' if _key(item) in there else 'create'} {_text(_key(item))}" for item in due),
+                    *([written.diff] if written else []),
+                ]
+            ),
+            paths=written.paths if written else frozenset(),
+        )
+
+    def _fact(self) -> ManagedObjects:
+        return ManagedObjects(tuple(sorted({item["kind"].lower() for item in self.objects})))
+
+    def _file(self) -> File:
+        content = HEADER + yaml.safe_dump_all(self.objects, sort_keys=False)
+        return File(FOLDER / f"{self.name}.yaml", content.encode())
+
+
+def _marked(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    metadata = item["metadata"]
+    labels = {**metadata.get("labels", {}), MANAGED_BY: FIELD_MANAGER}
+    marked = {**item, "metadata": {**metadata, "labels": labels}}
+    digest = fingerprint(json.dumps(marked, sort_keys=True))[:16]
+    annotations = {**metadata.get("annotations", {}), DIGEST: digest}
+    return {**marked, "metadata": {**marked["metadata"], "annotations": annotations}}
+
+
+def _digest_of(item: Mapping[str, Any]) -> str:
+    return str(item["metadata"]["annotations"][DIGEST])
+
+
+def _key(item: Mapping[str, Any]) -> ObjectKey:
+    metadata = item["metadata"]
+    return ObjectKey(item["kind"], metadata.get("namespace", ""), metadata["name"])
+
+
+def _text(key: ObjectKey) -> str:
+    return f"{key.kind} {key.namespace + '/' if key.namespace else ''}{key.name}"

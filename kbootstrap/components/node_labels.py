@@ -1,0 +1,98 @@
+"""Labels and taints of the nodes: roles, and what the inventory says."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kbootstrap.components.addons import is_first
+from kbootstrap.components.kubectl import kubectl
+from kbootstrap.components.kubelet import taints
+from kbootstrap.components.site import Site
+from kbootstrap.facts.fact import Fact, Facts, Single
+from kbootstrap.model.cluster import Host, Role, Taint
+from kbootstrap.steps.step import Change, Paths, Step, fingerprint, quote
+
+ROLE_LABEL = "node-role.kubernetes.io/"
+
+REGISTRATION_SECONDS = 180
+"""How long a kubelet that has just been started may take to register its node, before the timeouts' scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeMarks:
+    """A node's labels and taints."""
+
+    labels: Mapping[str, str]
+    taints: frozenset[Taint]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterNodes(Single[Mapping[str, NodeMarks]]):
+    """All nodes by name; none where no apiserver answers."""
+
+    @property
+    def command(self) -> str:
+        columns = r'{.metadata.name}{"\t"}{.metadata.labels}{"\t"}{.spec.taints}{"\n"}'
+        return kubectl(f"get nodes --output=jsonpath='{{range .items[*]}}{columns}{{end}}'")
+
+    def value(self, output: bytes) -> Mapping[str, NodeMarks]:
+        rows = (line.split("\t") for line in output.decode(errors="replace").splitlines())
+        return {row[0]: _marks(row[1], row[2]) for row in rows if len(row) == 3}
+
+
+def _marks(labels: str, taints: str) -> NodeMarks:
+    found = json.loads(taints or "[]")
+    return NodeMarks(
+        json.loads(labels or "{}"),
+        frozenset(Taint(taint["key"], taint.get("value", ""), taint["effect"]) for taint in found),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLabels:
+    """Labels and taints that a node must have; others stay. Waits until the node is there, up to `seconds`."""
+
+    node: str
+    labels: Mapping[str, str]
+    taints: tuple[Taint, ...]
+    seconds: int
+
+    def needs(self) -> Sequence[Fact[Any]]:
+        return (ClusterNodes(),)
+
+    def diff(self, seen: Facts, touched: Paths) -> Change | None:
+        now = seen[ClusterNodes()].get(self.node, NodeMarks({}, frozenset()))
+        labels = {name: value for name, value in self.labels.items() if now.labels.get(name) != value}
+        taints = [taint for taint in self.taints if taint not in now.taints]
+        if not labels and not taints:
+            return None
+        node = quote(self.node)
+        lines = [kubectl(f"wait --for=create node/{node} --timeout={self.seconds}s >/dev/null")]
+        if labels:
+            pairs = " ".join(quote(f"{name}={value}") for name, value in labels.items())
+            lines.append(kubectl(f"label node {node} --overwrite {pairs} >/dev/null"))
+        if taints:
+            lines.append(kubectl(f"taint node {node} --overwrite {' '.join(map(quote, taints))} >/dev/null"))
+        return Change(
+            title=f"label node {self.node}",
+            script="\n".join(lines),
+            fingerprint=fingerprint("node-labels", self.node, sorted(self.labels.items()), self.taints),
+            diff="\n".join([*(f"{name}={value}" for name, value in labels.items()), *map(str, taints)]),
+        )
+
+
+def node_labels(site: Site) -> list[Step]:
+    """Labels and taints of all nodes, from the first control-plane host.
+
+    Healthy when `kubectl get nodes` shows the roles.
+    """
+    if not is_first(site):
+        return []
+    seconds = round(REGISTRATION_SECONDS * site.cluster.settings.timeouts.scale)
+    return [NodeLabels(host.name, _labels(host), taints(host), seconds) for host in site.cluster.nodes]
+
+
+def _labels(host: Host) -> dict[str, str]:
+    roles = {f"{ROLE_LABEL}{role}": "" for role in (Role.CONTROL_PLANE, Role.WORKER) if role in host.roles}
+    return {**roles, **host.labels}
