@@ -77,20 +77,22 @@ def with_excerpt(problem: Problem, lines: Sequence[str]) -> Problem:
 
 def read_document(path: Path) -> Document:
     """The YAML file at `path`; raises InvalidInput when it cannot be read, is no YAML or holds no mapping."""
-    text = read_text(path)
+    return parse_document(read_text(path), path)
+
+
+def parse_document(text: str, path: Path, *, any_tag: bool = False) -> Document:
+    """The document in `text`, which is or will be at `path`; raises InvalidInput. `any_tag` ignores tags."""
     lines = tuple(text.split("\n"))
     try:
-        root = parse(text, str(path))
+        root = parse(text, str(path), any_tag=any_tag)
     except Malformed as error:
         problems = [with_excerpt(problem, lines) for problem in error.problems]
         raise InvalidInput(f"{path} cannot be read", problems) from None
     if root is None:
         raise _unreadable(path, "the file is empty", "kbootstrap init writes an inventory to start from")
     if not isinstance(root, MapNode):
-        problem = Problem(
-            "the file must hold a mapping: `key: value` lines", str(path), root.mark.line, root.mark.column
-        )
-        raise InvalidInput(f"{path} cannot be read", [problem])
+        place = Problem("it must hold `key: value` lines", str(path), root.mark.line, root.mark.column)
+        raise InvalidInput(f"{path} cannot be read", [place])
     return Document(path, lines, root)
 
 

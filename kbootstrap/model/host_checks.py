@@ -30,8 +30,15 @@ def etcd_members(_inventory: Inventory, cluster: Cluster) -> Iterator[Finding]:
     count = len(names)
     survived = (count - 1) // 2
     if count and count % 2 == 0:
-        where = "hosts with the role etcd" if _etcd_apart(cluster) else "control-plane hosts, each with etcd on it"
-        reason = f"{count} etcd members survive the loss of {survived}, as {count - 1} do, and one more can fail"
+        where = (
+            "hosts with the role etcd"
+            if cluster.etcd_members != cluster.control_planes
+            else "control-plane hosts, each with etcd on it"
+        )
+        reason = (
+            f"an even number of etcd members: {count} survive the loss of {survived or 'none'}, "
+            f"just like {count - 1}, with one more that can fail"
+        )
         hint = f"{where}: {', '.join(names)}; make it {count - 1} or {count + 1}"
         yield Finding(("hosts",), reason, hint)
     if count > MOST_ETCD_MEMBERS:
@@ -101,7 +108,3 @@ def nodes(inventory: Inventory, cluster: Cluster) -> Iterator[Finding]:
             if getattr(entry, key) and host.roles and not host.is_node:
                 hint = "Kubernetes does not know this host: it has only the role etcd"
                 yield Finding(("hosts", host.name, key), f"{key} have no effect here", hint, warning=True)
-
-
-def _etcd_apart(cluster: Cluster) -> bool:
-    return set(cluster.etcd_members) != set(cluster.control_planes)

@@ -25,8 +25,6 @@ from kbootstrap.model.fields import (
 )
 from kbootstrap.model.settings import Endpoint, Section, Tuning
 
-API_VERSION = "kbootstrap/v1"
-
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 # What the kubelet may say about its own node inside Kubernetes' name spaces (NodeRestriction admission).
 _KUBELET_DOMAINS = ("kubelet.kubernetes.io", "node.kubernetes.io")
@@ -180,7 +178,7 @@ class ClusterEntry(Section):
 class Inventory(Tuning):
     """A cluster: its hosts, how to log in to them, and everything that differs from the defaults."""
 
-    apiVersion: Literal["kbootstrap/v1"]  # noqa: N815 - the field's own spelling everywhere
+    apiVersion: Literal["kbootstrap/v1"] = Field(description="kbootstrap/v1")  # noqa: N815 - the field's own spelling everywhere
     cluster: ClusterEntry
     ssh: SshEntry = Field(SshEntry(), description="for all hosts")
     groups: dict[DnsLabel, GroupEntry] = Field({}, description="what hosts have in common, by group name")

@@ -1,5 +1,6 @@
 """Reading an inventory: from a path to the cluster it means, or to every problem that it has."""
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,11 @@ from kbootstrap.model.cluster import Cluster
 from kbootstrap.model.consistency import findings
 from kbootstrap.model.document import Document, Location, read_document
 from kbootstrap.model.finding import Finding
-from kbootstrap.model.inventory import API_VERSION, Inventory
+from kbootstrap.model.inventory import Inventory
 from kbootstrap.model.local_checks import local_findings
 from kbootstrap.model.mistakes import explain
 from kbootstrap.model.resolve import Surroundings, resolve, route_jumps
+from kbootstrap.model.versions import API_VERSION
 
 _BY_NAME = ("hosts", "groups")
 _STAND_INS = {"apiVersion": API_VERSION, "cluster": {"name": "unknown", "kubernetes": "0.0.0"}}
@@ -26,7 +28,7 @@ _STAND_INS = {"apiVersion": API_VERSION, "cluster": {"name": "unknown", "kuberne
 def load_inventory(
     path: Path,
     *,
-    environ: Mapping[str, str],
+    environ: Mapping[str, str] = os.environ,
     known: Collection[str] | None = None,
     local: bool = True,
     emit: Sink = ignore,
@@ -37,7 +39,19 @@ def load_inventory(
     such as `1.36` (None: any will do); `local` is whether the files and variables it names must exist on this
     machine. What is allowed but unwise goes to `emit`. Raises InvalidInput with every problem found.
     """
-    document = read_document(path)
+    return interpret(read_document(path), environ=environ, known=known, local=local, emit=emit)
+
+
+def interpret(
+    document: Document,
+    *,
+    environ: Mapping[str, str],
+    known: Collection[str] | None,
+    local: bool,
+    emit: Sink,
+) -> Cluster:
+    """The same for a document that has been read."""
+    path = document.path
     around = Surroundings(path.absolute().parent, Path(environ.get("HOME", "/")))
     reading = _read(document)
     problems = list(reading.problems)

@@ -88,9 +88,12 @@ class Malformed(Exception):
         self.problems = problems
 
 
-def parse(text: str, file: str) -> Node | None:
-    """The tree of the one document in `text`, None when there is nothing in it; raises Malformed."""
-    builder = _Builder(file)
+def parse(text: str, file: str, *, any_tag: bool = False) -> Node | None:
+    """The tree of the one document in `text`, None when there is nothing in it; raises Malformed.
+
+    Tags other than YAML's own are refused, or ignored with `any_tag`.
+    """
+    builder = _Builder(file, any_tag)
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             builder.take(event)
@@ -157,8 +160,9 @@ class _Open:
 class _Builder:
     """Puts the parser's events together; goes on after a problem where that makes sense."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, any_tag: bool) -> None:
         self.file = file
+        self._any_tag = any_tag
         self.root: Node | None = None
         self.problems: list[Problem] = []
         self._documents = 0
@@ -275,5 +279,5 @@ class _Builder:
             self.stop(mark, f"nested deeper than {MAX_DEPTH} levels")
 
     def _check_tag(self, mark: Mark, tag: str | None) -> None:
-        if tag is not None and tag not in _KNOWN_TAGS:
+        if tag is not None and tag not in _KNOWN_TAGS and not self._any_tag:
             self.refuse(mark, f"the tag {tag} is not understood", "leave the tag out")

@@ -4,6 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
+API_VERSION = "kbootstrap/v1"
+"""The format of inventories."""
+
 _VERSION = re.compile(r"v?(\d{1,5})\.(\d{1,5})\.(\d{1,5})")
 
 

@@ -1,0 +1,1 @@
+"""Reading Ansible's inventories, to begin with one of our own."""
