@@ -1,15 +1,13 @@
 """The checks that playbooks name, and how long each may take."""
 
 from collections.abc import Callable, Mapping
-from pathlib import PurePosixPath
 
 from kbootstrap.checks.check import Check
 from kbootstrap.model.cluster import Cluster, Host
 
-ADMIN = PurePosixPath("/etc/kubernetes/admin.conf")
-KUBECTL = f"/opt/kbootstrap/kubectl/current/kubectl --kubeconfig={ADMIN}"
+KUBECTL = "/usr/local/bin/kubectl"
 CA = "/etc/kubernetes/pki/ca.crt"
-ETCDCTL = "/usr/local/bin/kbootstrap-etcdctl"
+ETCDCTL = "/usr/local/bin/etcdctl"
 
 
 def etcd_healthy(cluster: Cluster, host: Host) -> Check:
