@@ -13,7 +13,7 @@ from kbootstrap.artifacts.cache import Cache
 from kbootstrap.artifacts.obtain import obtain
 from kbootstrap.artifacts.release import find_digest
 from kbootstrap.artifacts.source import Origin, SourceSettings
-from kbootstrap.artifacts.transfer import Unavailable
+from kbootstrap.artifacts.transfer import Patience, Unavailable, fetch
 from kbootstrap.errors import ArtifactError
 from kbootstrap.events import Event, Progress
 from tests.unit.artifacts.publisher import (
@@ -152,10 +152,9 @@ def test_nobody_there(impatient: SourceSettings, cache: Cache) -> None:
 def test_a_full_disk_is_named(
     impatient: SourceSettings, cache: Cache, kubelet: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def onto_full_disk(url: str, target: Path, patience: object, watch: Callable[[int, int | None], None]) -> str:
-        return fetch(url, Path("/dev/full"), patience, watch)  # type: ignore[arg-type]
+    def onto_full_disk(url: str, target: Path, patience: Patience, watch: Callable[[int, int | None], None]) -> str:
+        return fetch(url, Path("/dev/full"), patience, watch)
 
-    fetch = release_module.fetch
     monkeypatch.setattr(release_module, "fetch", onto_full_disk)
     with pytest.raises(ArtifactError, match=r"kubernetes 1\.36\.4: no space left in") as caught:
         obtain([KUBELET], impatient, cache)
