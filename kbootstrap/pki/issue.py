@@ -32,7 +32,7 @@ def create_authority(
     return Authority(builder.sign(private, SHA256()).public_bytes(PEM), private_pem(private))
 
 
-def issue(authority: Authority, spec: CertificateSpec, now: datetime, days: int) -> tuple[bytes, bytes]:
+def issue(authority: Authority, spec: CertificateSpec, now: datetime, days: float) -> tuple[bytes, bytes]:
     """A certificate that says what `spec` says, and its new private key, both PEM.
 
     It never outlives the authority. Raises InvalidInput for names that a certificate cannot carry, PkiUnusable

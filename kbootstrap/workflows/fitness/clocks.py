@@ -6,7 +6,7 @@ from kbootstrap.model.cluster import Cluster
 from kbootstrap.pki.issue import CLOCK_SKEW
 from kbootstrap.workflows.fitness.finding import Finding
 
-REMEDY = "on {host}: run a time service (apt-get install chrony), then `chronyc makestep`; see `timedatectl`"
+REMEDY = "on the host: run a time service (apt-get install chrony), then `chronyc makestep`; see `timedatectl`"
 
 NOTICEABLE = 30.0
 """Seconds between this machine and all the hosts from which on it is worth a word."""
@@ -24,7 +24,7 @@ def clocks(cluster: Cluster, offsets: Mapping[str, float]) -> Iterator[Finding]:
                 host,
                 "clock",
                 f"its clock is {_span(offset - right)} of the other hosts'; {allowed:g} s are allowed",
-                REMEDY.format(host=host),
+                REMEDY,
             )
     yield from _against_this_machine(next(iter(offsets)), right)
 

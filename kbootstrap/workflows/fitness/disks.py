@@ -81,14 +81,14 @@ def _mount(host: Host, mount: str, wanted: Sequence[tuple[Need, Space]]) -> Iter
             host.name,
             "disk",
             _full(mount, space, amounts),
-            f"on {host.name}: make room (du -xh {mount} | sort -h | tail), or put a larger disk there",
+            f"on the host: make room (du -xh {mount} | sort -h | tail), or put a larger disk there",
         )
     elif space.free_inodes is not None and space.free_inodes < LEAST_INODES:
         yield Finding(
             host.name,
             "disk",
             f"{mount} can take {space.free_inodes} more files; {LEAST_INODES} are needed",
-            f"on {host.name}: find what holds many small files (du --inodes -x {mount} | sort -n | tail)",
+            f"on the host: find what holds many small files (du --inodes -x {mount} | sort -n | tail)",
         )
 
 

@@ -8,7 +8,7 @@ from kbootstrap.errors import Problem
 from kbootstrap.facts.fact import Facts
 from kbootstrap.model.cluster import Cluster, Host
 
-Topic = Literal["system", "resources", "disk", "clock", "network", "services"]
+Topic = Literal["access", "system", "resources", "disk", "clock", "network", "services"]
 
 
 @dataclass(frozen=True, slots=True)

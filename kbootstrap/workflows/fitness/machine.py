@@ -79,7 +79,7 @@ def _system(host: Host, identity: HostIdentity) -> Iterator[Finding]:
     if lacking:
         packages = sorted({TOOL_PACKAGES.get(tool, tool) for tool in lacking})
         yield Finding(
-            host.name, "system", f"lacks {', '.join(lacking)}", f"on {host.name}: apt-get install {' '.join(packages)}"
+            host.name, "system", f"lacks {', '.join(lacking)}", f"on the host: apt-get install {' '.join(packages)}"
         )
 
 
@@ -172,6 +172,6 @@ def _resources(cluster: Cluster, host: Host, identity: HostIdentity) -> Iterator
             host.name,
             "resources",
             f"swaps ({identity.swap_bytes / 1e6:.0f} MB), and kubelet refuses that",
-            f"on {host.name}: swapoff -a, and take swap out of /etc/fstab; or set host: {{swap: disable}}"
+            "on the host: swapoff -a, and take swap out of /etc/fstab; or set host: {swap: disable}"
             " (kbootstrap turns it off) or {swap: allow}",
         )

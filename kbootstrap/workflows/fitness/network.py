@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 from typing import Any
 
+from kbootstrap.components import keepalived
 from kbootstrap.facts.fact import Fact, Facts
 from kbootstrap.facts.identity import HostIdentity, Identity
 from kbootstrap.facts.neighbours import Neighbour
@@ -12,7 +13,7 @@ from kbootstrap.facts.units import STAMPS
 from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.workflows.fitness.finding import Finding
 
-_KEEPALIVED_STAMP = STAMPS / "keepalived.service"
+_KEEPALIVED_STAMP = STAMPS / keepalived.UNIT
 
 
 def network_facts(cluster: Cluster, host: Host) -> Sequence[Fact[Any]]:

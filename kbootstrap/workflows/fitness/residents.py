@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kbootstrap.components import etcd, nginx
+from kbootstrap.components.packages import has_proxy
 from kbootstrap.facts.fact import Fact, Facts
 from kbootstrap.facts.guard import Guard
 from kbootstrap.facts.ports import PODS, Listener, Listeners
@@ -17,13 +19,13 @@ OWN_UNITS = frozenset(
         "containerd",
         "etcd",
         "flanneld",
-        "keepalived",
         "kube-apiserver",
         "kube-controller-manager",
+        "kube-endpoint-keepalived",
+        "kube-endpoint-nginx",
         "kube-proxy",
         "kube-scheduler",
         "kubelet",
-        "nginx",
     )
 )
 """The services that kbootstrap runs."""
@@ -37,6 +39,8 @@ OTHER_DISTRIBUTIONS = (
     "k0sworker.service",
     "snap.microk8s.daemon-kubelite.service",
 )
+NGINX = "nginx.service"
+KEEPALIVED = "keepalived.service"
 DOCKER = "docker.service"
 FIREWALLD = "firewalld.service"
 TIME_SERVICES = (
@@ -49,9 +53,13 @@ TIME_SERVICES = (
     "openntpd.service",
 )
 
-RUNNING = RunningServices((*sorted(OWN_UNITS), *OTHER_DISTRIBUTIONS, DOCKER, FIREWALLD, *TIME_SERVICES))
+RUNNING = RunningServices(
+    (*sorted(OWN_UNITS), *OTHER_DISTRIBUTIONS, NGINX, KEEPALIVED, DOCKER, FIREWALLD, *TIME_SERVICES)
+)
 STATIC_PODS = Guard("ls /etc/kubernetes/manifests/*.yaml")
 UFW_ENABLED = Guard("grep -q '^ENABLED=yes' /etc/ufw/ufw.conf")
+VISITED = Guard("[ -d /var/lib/kbootstrap/stamps ]")
+"""kbootstrap has been here: what the distribution's packages started since is not the user's."""
 IN_CONTAINER = Guard("[ -e /run/systemd/container ]")
 """A container has no clock of its own to set."""
 
@@ -70,15 +78,21 @@ def ports(cluster: Cluster, host: Host) -> list[Port]:
     settings = cluster.settings
     found = []
     if host.is_etcd:
-        found += [Port(2379, "etcd's clients"), Port(2380, "etcd's peers")]
+        found += [
+            Port(etcd.CLIENT_PORT, "etcd's clients"),
+            Port(etcd.PEER_PORT, "etcd's peers"),
+            Port(etcd.METRICS_PORT, "etcd's metrics"),
+        ]
     if host.is_control_plane:
         found += [
             Port(settings.endpoint.port, "the API"),
             Port(10257, "kube-controller-manager"),
             Port(10259, "kube-scheduler"),
         ]
-    elif host.is_node and settings.endpoint.mode == "local":
+    elif has_proxy(cluster, host):
         found += [Port(settings.endpoint.port, "the proxy to the API")]
+    if has_proxy(cluster, host):
+        found += [Port(nginx.ALIVE_PORT, "the proxy's health")]
     if host.is_node:
         found += [Port(10250, "kubelet"), Port(10248, "kubelet's health"), Port(10256, "kube-proxy's health")]
     if host.is_node and settings.network.cni == "flannel" and settings.flannel.backend == "vxlan":
@@ -88,7 +102,7 @@ def ports(cluster: Cluster, host: Host) -> list[Port]:
 
 def resident_facts(cluster: Cluster, host: Host) -> Sequence[Fact[Any]]:
     """What `residents` needs."""
-    return [Listeners(), RUNNING, STATIC_PODS, UFW_ENABLED, IN_CONTAINER]
+    return [Listeners(), RUNNING, STATIC_PODS, UFW_ENABLED, VISITED, IN_CONTAINER]
 
 
 def residents(cluster: Cluster, host: Host, facts: Facts) -> Iterator[Finding]:
@@ -113,7 +127,7 @@ def _taken_ports(cluster: Cluster, host: Host, listeners: tuple[Listener, ...]) 
                 host.name,
                 "services",
                 f"{port.protocol} port {port.number}, needed for {port.purpose}, is taken by {holder}",
-                f"on {host.name}: {stop}, or let it use another port",
+                f"on the host: {stop}, or let it use another port",
             )
 
 
@@ -131,26 +145,30 @@ def _other_installations(cluster: Cluster, host: Host, facts: Facts) -> Iterator
             host.name,
             "services",
             "has static pods in /etc/kubernetes/manifests: another Kubernetes, such as kubeadm's, is installed",
-            f"on {host.name}: kubeadm reset, or use another host",
+            "on the host: kubeadm reset, or use another host",
         )
-    for unit in sorted(foreign & {*_needed_units(cluster, host), *OTHER_DISTRIBUTIONS}):
+    in_the_way = {*_needed_units(cluster, host), *OTHER_DISTRIBUTIONS}
+    if has_proxy(cluster, host) and not facts[VISITED]:
+        in_the_way |= {NGINX}
+    for unit in sorted(foreign & in_the_way):
         yield Finding(
             host.name,
             "services",
-            f"{unit} runs there already, and it is not kbootstrap's",
-            f"on {host.name}: uninstall it (at least systemctl disable --now {unit}), or use another host",
+            f"runs {unit} already, and it is not kbootstrap's",
+            f"on the host: uninstall it (at least systemctl disable --now {unit}), or use another host",
         )
     if host.is_node and DOCKER in foreign:
         yield Finding(
             host.name,
             "services",
-            "docker.service runs there: its firewall rules drop forwarded packets, also the pods'",
-            f"on {host.name}: apt-get purge docker-ce docker.io, or use another host",
+            "runs Docker, whose firewall rules drop forwarded packets, also the pods'",
+            "on the host: apt-get purge docker-ce docker.io, or use another host",
             stops=False,
         )
 
 
 def _needed_units(cluster: Cluster, host: Host) -> set[str]:
+    """Those whose unit files kbootstrap writes under names that others use too."""
     found = set()
     if host.is_etcd:
         found |= {"etcd.service"}
@@ -167,7 +185,7 @@ def _firewalls(host: Host, facts: Facts) -> Iterator[Finding]:
         yield Finding(
             host.name,
             "services",
-            f"{firewall} filters packets there",
+            f"filters packets with {firewall}",
             "let the hosts reach each other on all ports, and the pods' and services' ranges through",
             stops=False,
         )
@@ -179,7 +197,7 @@ def _time_service(host: Host, facts: Facts) -> Iterator[Finding]:
     yield Finding(
         host.name,
         "clock",
-        "no time service runs there",
-        f"on {host.name}: apt-get install chrony (or systemd-timesyncd)",
+        "runs no time service",
+        "on the host: apt-get install chrony (or systemd-timesyncd)",
         stops=False,
     )
