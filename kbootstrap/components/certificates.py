@@ -2,6 +2,7 @@
 
 from pathlib import PurePosixPath
 
+from kbootstrap.components.packages import has_proxy
 from kbootstrap.components.site import Site
 from kbootstrap.pki import paths
 from kbootstrap.pki.authority import Authority
@@ -51,3 +52,10 @@ def kubeconfig(
 def own_apiserver(site: Site) -> str:
     """`host:port` of the apiserver of this very control-plane host."""
     return f"{site.host.address}:{site.cluster.settings.endpoint.port}"
+
+
+def nearest_api(site: Site) -> str:
+    """`host:port` of the API for the host's node daemons: its own proxy where it has one, which needs no VIP."""
+    if has_proxy(site.cluster, site.host):
+        return f"127.0.0.1:{site.cluster.settings.endpoint.port}"
+    return site.cluster.api_server_for(site.host)

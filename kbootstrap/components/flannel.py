@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from kbootstrap.components.binaries import FLANNEL, OPT
-from kbootstrap.components.certificates import kubeconfig
+from kbootstrap.components.certificates import kubeconfig, nearest_api
 from kbootstrap.components.containerd import CNI_CONFIG
 from kbootstrap.components.service import HTTP2_PING, NODE_OOM_SCORE, Service, unit_path
 from kbootstrap.components.site import Site
@@ -69,7 +69,7 @@ def flannel(site: Site) -> list[Step]:
     )
     return [
         FLANNEL.use(site),
-        kubeconfig(site, KUBECONFIG, site.cluster.api_server_for(site.host), USER),
+        kubeconfig(site, KUBECONFIG, nearest_api(site), USER),
         Directory(NETWORK_CONFIG.parent),
         File(NETWORK_CONFIG, _network_config(site)),
         Directory(CNI_SCRIPT.parent),

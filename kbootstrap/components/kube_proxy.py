@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from kbootstrap.components.binaries import KUBE_PROXY
-from kbootstrap.components.certificates import kubeconfig
+from kbootstrap.components.certificates import kubeconfig, nearest_api
 from kbootstrap.components.objects import merged, yaml_file
 from kbootstrap.components.service import HTTP2_PING, NODE_OOM_SCORE, Service, unit_path
 from kbootstrap.components.site import Site
@@ -37,7 +37,7 @@ def kube_proxy(site: Site) -> list[Step]:
     )
     return [
         KUBE_PROXY.use(site),
-        kubeconfig(site, KUBECONFIG, site.cluster.api_server_for(site.host), USER),
+        kubeconfig(site, KUBECONFIG, nearest_api(site), USER),
         Directory(FOLDER),
         File(CONFIG, yaml_file(merged(_config(site), settings.kube_proxy.config))),
         service.file(UNIT),

@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from kbootstrap.components.binaries import KUBELET
-from kbootstrap.components.certificates import certificate, kubeconfig
+from kbootstrap.components.certificates import certificate, kubeconfig, nearest_api
 from kbootstrap.components.containerd import SOCKET
 from kbootstrap.components.containerd import UNIT as CONTAINERD_UNIT
 from kbootstrap.components.objects import merged, yaml_file
@@ -49,7 +49,7 @@ def kubelet(site: Site) -> list[Step]:
         Directory(FOLDER, 0o700),
         Directory(SERVING.parent, 0o700),
         certificate(site, SERVING, site.pki.kubernetes, serving),
-        kubeconfig(site, KUBECONFIG, site.cluster.api_server_for(host), f"system:node:{host.name}", ("system:nodes",)),
+        kubeconfig(site, KUBECONFIG, nearest_api(site), f"system:node:{host.name}", ("system:nodes",)),
         _resolv_conf(),
         File(CONFIG, yaml_file(merged(_config(site), site.cluster.settings.kubelet.config)), 0o600),
         *_service(site),

@@ -68,17 +68,17 @@ class Manifests:
         return cls(name, tuple(_marked(item) for item in yaml.safe_load_all(text) if item))
 
     def needs(self) -> Sequence[Fact[Any]]:
-        return (self._fact(), *self._file().needs())
+        return (self._fact(), *self.file.needs())
 
     def diff(self, seen: Facts, touched: Paths) -> Change | None:
         there = seen[self._fact()]
         due = [item for item in self.objects if there.get(_key(item)) != _digest_of(item)]
-        written = self._file().diff(seen, touched)
+        written = self.file.diff(seen, touched)
         if not due and written is None:
             return None
         apply = kubectl(
             f"apply --server-side --force-conflicts --field-manager={FIELD_MANAGER}"
-            f" --filename={self._file().path} >/dev/null",
+            f" --filename={self.file.path} >/dev/null",
             timeout=60,
         )
         return Change(
@@ -97,7 +97,8 @@ class Manifests:
     def _fact(self) -> ManagedObjects:
         return ManagedObjects(tuple(sorted({item["kind"].lower() for item in self.objects})))
 
-    def _file(self) -> File:
+    @property
+    def file(self) -> File:
         content = HEADER + yaml.safe_dump_all(self.objects, sort_keys=False)
         return File(FOLDER / f"{self.name}.yaml", content.encode())
 

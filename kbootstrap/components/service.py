@@ -125,9 +125,8 @@ def unit_path(name: str) -> PurePosixPath:
 
 
 def flags(wanted: Mapping[str, object], extra: Mapping[str, str]) -> tuple[str, ...]:
-    """`--name=value` for each; `extra` (the inventory's, leading dashes allowed) wins over what we want."""
-    merged = {**wanted, **{name.lstrip("-"): value for name, value in extra.items()}}
-    return tuple(f"--{name}={_flag_value(value)}" for name, value in merged.items())
+    """`--name=value` for each; `extra` (the inventory's) wins over what we want."""
+    return tuple(f"--{name}={_flag_value(value)}" for name, value in {**wanted, **extra}.items())
 
 
 def _flag_value(value: object) -> str:

@@ -24,10 +24,10 @@ class Sysctls:
     values: Mapping[str, str]
 
     def needs(self) -> Sequence[Fact[Any]]:
-        return (*self._file().needs(), *(SysctlValue(key) for key in self.values))
+        return (*self.file.needs(), *(SysctlValue(key) for key in self.values))
 
     def diff(self, seen: Facts, touched: Paths) -> Change | None:
-        written = self._file().diff(seen, touched)
+        written = self.file.diff(seen, touched)
         now = {key: seen[SysctlValue(key)] for key in self.values}
         wrong = {
             key: wanted
@@ -55,7 +55,8 @@ class Sysctls:
             paths=written.paths if written else frozenset(),
         )
 
-    def _file(self) -> File:
+    @property
+    def file(self) -> File:
         """The dash lets a boot go on where a parameter does not exist."""
         lines = (f"-{key} = {value}\n" for key, value in self.values.items())
         return File(self.path, "".join((_HEADER, *lines)).encode())

@@ -1,0 +1,180 @@
+"""Clusters of every topology, and their hosts as components see them. No I/O."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+from types import MappingProxyType
+
+from kbootstrap.artifacts.artifact import Artifact
+from kbootstrap.artifacts.catalogue import load_catalogue
+from kbootstrap.components.catalogue import COMPONENTS
+from kbootstrap.components.site import Site
+from kbootstrap.facts.fact import Facts
+from kbootstrap.facts.identity import HostIdentity, Identity, Interface
+from kbootstrap.model.cluster import Cluster, Host, Role, Taint
+from kbootstrap.model.settings import Settings
+from kbootstrap.model.versions import Version
+from kbootstrap.pki.authority import Pki
+from kbootstrap.pki.create import create_pki
+from kbootstrap.steps.step import Step
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+KUBERNETES = Version(1, 36, 4)
+
+_CONTROL_PLANE = frozenset({Role.CONTROL_PLANE, Role.ETCD})
+_CONTROL_PLANE_ONLY = frozenset({Role.CONTROL_PLANE})
+_WORKER = frozenset({Role.WORKER})
+_ETCD = frozenset({Role.ETCD})
+
+
+def host(name: str, last_octet: int, roles: frozenset[Role]) -> Host:
+    """A host of the lab's range."""
+    return Host(name, IPv4Address(f"198.18.0.{last_octet}"), roles)
+
+
+def hosts(prefix: str, first: int, count: int, roles: frozenset[Role]) -> tuple[Host, ...]:
+    """Hosts in a row."""
+    return tuple(host(f"{prefix}{number}", first + number - 1, roles) for number in range(1, count + 1))
+
+
+def cluster(members: tuple[Host, ...], settings: Mapping[str, object]) -> Cluster:
+    """A cluster of these hosts."""
+    return Cluster("demo", KUBERNETES, members, Settings.model_validate(settings))
+
+
+_VIP = {"mode": "vip", "vip": "198.18.0.100"}
+_TAINTED = Host(
+    "w1",
+    IPv4Address("198.18.0.21"),
+    _WORKER,
+    labels=MappingProxyType({"disk": "fast"}),
+    taints=(Taint("dedicated", "db", "NoSchedule"),),
+)
+_REGISTRIES = {
+    "docker.io": {"mirrors": ["https://mirror.example"], "ca_file": "/ca.pem"},
+    "registry.example:5000": {"username": "robot", "password_file": "/password"},
+}
+FILES = MappingProxyType({Path("/ca.pem"): b"CA\n", Path("/password"): b"s3cret\n"})
+
+TOPOLOGIES: Mapping[str, Cluster] = MappingProxyType(
+    {
+        "vip": cluster((*hosts("cp", 11, 3, _CONTROL_PLANE), _TAINTED), {"endpoint": _VIP}),
+        "local": cluster(
+            (*hosts("cp", 11, 3, _CONTROL_PLANE), *hosts("w", 21, 2, _WORKER)),
+            {
+                "kube_proxy": {"mode": "ipvs", "config": {"ipvs": {"scheduler": "rr"}}},
+                "network": {"cni": "none", "domain": "k8s.example"},
+                "host": {"swap": "disable"},
+                "containerd": {"registries": _REGISTRIES},
+            },
+        ),
+        "external-endpoint": cluster(
+            (*hosts("cp", 11, 3, _CONTROL_PLANE), *hosts("w", 21, 1, _WORKER)),
+            {"endpoint": {"mode": "external", "address": "api.example"}, "kube_proxy": {"mode": "iptables"}},
+        ),
+        "external-etcd": cluster(
+            (
+                *hosts("cp", 11, 2, _CONTROL_PLANE_ONLY),
+                *hosts("w", 21, 1, _WORKER),
+                *hosts("etcd", 81, 3, _ETCD),
+            ),
+            {"endpoint": _VIP, "flannel": {"backend": "host-gw"}},
+        ),
+        "five-etcd": cluster(
+            (*hosts("cp", 11, 5, _CONTROL_PLANE), *hosts("w", 21, 1, _WORKER)),
+            {
+                "endpoint": _VIP,
+                "keepalived": {"router_id": 7, "advert_interval": 0.1, "interface": "bond0"},
+                "etcd": {"heartbeat_ms": 50, "election_ms": 250, "extra_args": {"log-level": "warn"}},
+            },
+        ),
+        "single": cluster(
+            (host("solo", 11, _CONTROL_PLANE | _WORKER),),
+            {"kube_apiserver": {"audit_log_days": 0, "encryption": "none", "extra_sans": ["solo.example", "10.1.2.3"]}},
+        ),
+    }
+)
+
+SHOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "vip": ("cp1", "cp2", "w1"),
+        "local": ("cp1", "w1"),
+        "external-endpoint": ("cp1", "w1"),
+        "external-etcd": ("cp1", "w1", "etcd1"),
+        "five-etcd": ("cp5",),
+        "single": ("solo",),
+    }
+)
+"""The hosts whose files are compared: one for each way of being different."""
+
+
+@cache
+def pki() -> Pki:
+    """Key material, new for every test run."""
+    return create_pki("demo", NOW, 3650)
+
+
+def site(of: Cluster, name: str) -> Site:
+    """A host of a cluster, bare and healthy."""
+    member = of.host(name)
+    release = load_catalogue().release(of.kubernetes)
+    artifacts = {
+        ref.name: Artifact(
+            ref,
+            hashlib.sha256(str(ref).encode()).hexdigest(),
+            1_000_000,
+            Path("/cache") / ref.name,
+            release.image_reference(ref.name) if ref.kind == "image" else None,
+        )
+        for ref in release.refs()
+    }
+    return Site(of, member, Facts({Identity(): identity(member)}), release, artifacts, pki(), NOW, files=FILES)
+
+
+def identity(of: Host) -> HostIdentity:
+    """What a healthy Debian says of itself."""
+    return HostIdentity(
+        os="debian",
+        os_version="12",
+        codename="bookworm",
+        arch="x86_64",
+        kernel="6.1.0",
+        hostname=of.name,
+        machine_id="0" * 32,
+        cpus=2,
+        memory_bytes=4 * 2**30,
+        swap_bytes=0,
+        clock=NOW.timestamp(),
+        has_systemd=True,
+        cgroup_version=2,
+        ssh_client="198.18.0.1",
+        has_package_sources=True,
+        missing_tools=(),
+        interfaces=(Interface("eth0", 1500, (IPv4Interface(f"{of.address}/24"),)),),
+    )
+
+
+def steps(of: Cluster, name: str) -> list[tuple[str, list[Step]]]:
+    """All steps of a host by component, as the playbook `up` would choose them."""
+    member = of.host(name)
+    needed = {
+        "etcd": member.is_etcd,
+        "admin": member.is_control_plane,
+        "kube-apiserver": member.is_control_plane,
+        "kube-controller-manager": member.is_control_plane,
+        "kube-scheduler": member.is_control_plane,
+        "node-binaries": member.is_node,
+        "containerd": member.is_node,
+        "images": member.is_node,
+        "kubelet": member.is_node,
+        "kube-proxy": member.is_node,
+        "flannel": member.is_node,
+        "rbac": member == of.control_planes[0],
+        "coredns": member == of.control_planes[0],
+        "node-labels": member == of.control_planes[0],
+    }
+    place = site(of, name)
+    return [(component, make(place)) for component, make in COMPONENTS.items() if needed.get(component, True)]
