@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import fabric
-from paramiko import Channel, MissingHostKeyPolicy, PKey, SSHClient, SSHException, Transport
+from paramiko import Channel, MissingHostKeyPolicy, PKey, SSHClient, Transport
 
 from kbootstrap.errors import KbootstrapError
 from kbootstrap.model.cluster import Host
@@ -138,12 +138,15 @@ class Dialer:
         connection.client.set_missing_host_key_policy(_Verify(target.identity))
         try:
             connection.open()
-        except (KbootstrapError, SSHException, OSError, EOFError) as error:
+        except BaseException as error:
             connection.client.close()
-            raise unreachable(error, target, limits) from error
-        except BaseException:
-            connection.client.close()
-            raise
+            if not isinstance(error, Exception):
+                raise
+            # Of any type: paramiko passes on whatever its thread met in what a server sent.
+            place = f"{target.address}:{target.port}"
+            if isinstance(gateway, str):
+                place += " (through its ProxyCommand)"
+            raise unreachable(error, place, limits) from error
         return connection
 
 
@@ -166,7 +169,7 @@ def _transport(identity: Identity, limits: Timeouts, sock: socket.socket | Chann
             # paramiko sends signs of life and does not miss the answers; the kernel does.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(limits.silence * 1000))
     transport = Transport(sock)
-    transport.handshake_timeout = limits.banner
+    transport.handshake_timeout = limits.banner + limits.connect
     transport.set_keepalive(int(limits.keepalive))
     security = transport.get_security_options()
     security.ciphers = [name for name in CIPHERS if name in security.ciphers]

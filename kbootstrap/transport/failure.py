@@ -6,17 +6,16 @@ from paramiko import ChannelException, SSHException
 from paramiko.ssh_exception import IncompatiblePeer, NoValidConnectionsError, ProxyCommandFailure
 
 from kbootstrap.errors import KbootstrapError, Unreachable
-from kbootstrap.transport.route import Target
 from kbootstrap.transport.timeouts import Timeouts
 
 _NETWORK_HINT = "is the host up, the address and port right, and does a firewall let SSH through?"
 
 
-def unreachable(error: Exception, target: Target, limits: Timeouts) -> KbootstrapError:
-    """The typed error for what Fabric, paramiko or the system raised while connecting to `target`."""
+def unreachable(error: Exception, place: str, limits: Timeouts) -> KbootstrapError:
+    """The typed error for what Fabric, paramiko or the system raised while connecting to `place`."""
     if isinstance(error, KbootstrapError):
         return error
-    message, hint = _explain(error, f"{target.address}:{target.port}", limits)
+    message, hint = _explain(error, place, limits)
     return Unreachable(message, hint=hint)
 
 
@@ -34,6 +33,7 @@ def _explain(error: Exception, place: str, limits: Timeouts) -> tuple[str, str]:
 
 _MEANINGS: tuple[tuple[type[Exception], str, str], ...] = (
     (socket.gaierror, "cannot be found: the name is unknown", "check the name, or give an address"),
+    (UnicodeError, "cannot be found: this is no name", "check the name, or give an address"),
     (TimeoutError, "does not answer within {limits.connect:g} s", _NETWORK_HINT),
     (ConnectionRefusedError, "refuses connections", "is sshd running, and on this port?"),
     (ProxyCommandFailure, "is not reached by its ProxyCommand: {error}", "try the command by hand"),

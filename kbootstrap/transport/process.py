@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 
 import tenacity
-from paramiko import Channel, ChannelException, SSHException, Transport
+from paramiko import Channel, SSHException, Transport
 
 from kbootstrap.errors import Unreachable
 from kbootstrap.transport.capture import Capture, Lines
@@ -87,9 +87,9 @@ def _lost_connection() -> Iterator[None]:
     """Turns what paramiko raises into Unreachable."""
     try:
         yield
-    except ChannelException as error:
+    except _SessionRefused as error:
         raise Unreachable(
-            f"its sshd refuses another session: {error.text}",
+            f"its sshd refuses another session: {error}",
             hint="raise MaxSessions in its sshd_config (10 is usual)",
         ) from error
     except TimeoutError:
@@ -98,15 +98,25 @@ def _lost_connection() -> Iterator[None]:
         raise Unreachable(f"the connection was lost: {error}") from error
 
 
+class _SessionRefused(Exception):
+    """sshd opens no further channel on a connection that is well."""
+
+
 @tenacity.retry(
-    retry=tenacity.retry_if_exception_type(ChannelException),
+    retry=tenacity.retry_if_exception_type(_SessionRefused),
     wait=tenacity.wait_random_exponential(multiplier=0.05, max=1.0),
     stop=tenacity.stop_after_delay(SESSION_PATIENCE),
     reraise=True,
 )
 def _session(transport: Transport) -> Channel:
     """A channel; waits where sshd allows fewer than we use, or has not yet counted down."""
-    return transport.open_session()
+    try:
+        return transport.open_session()
+    except SSHException as error:
+        # Not always a ChannelException: of two refusals at once, paramiko knows the reason of one.
+        if transport.is_active():
+            raise _SessionRefused(str(error)) from error
+        raise
 
 
 class Process:

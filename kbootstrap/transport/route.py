@@ -47,30 +47,53 @@ class Route:
     proxy_command: str | None = None
 
 
-def load_config(file: Path | None) -> SSHConfig:
+@dataclass(frozen=True, slots=True)
+class ClientConfig:
+    """An OpenSSH client configuration, as text and understood."""
+
+    text: str
+    parsed: SSHConfig
+
+    def lookup(self, alias: str) -> SSHConfigDict:
+        """What it says for a host. Raises InvalidInput."""
+        try:
+            return self.parsed.lookup(alias)
+        except (ConfigParseError, ValueError, KeyError) as error:
+            raise InvalidInput(f"the SSH configuration for {alias} cannot be read: {error}") from error
+
+    def proxy_command(self, alias: str, user: str, port: int) -> str | None:
+        """The command that speaks to a host, with the user and port that hold in the end filled in."""
+        settled = SSHConfig.from_text(f"Host *\n User {user}\n Port {port}\n{self.text}")
+        return settled.lookup(alias).get("proxycommand")
+
+
+def load_config(file: Path | None) -> ClientConfig:
     """The OpenSSH client configuration: `file` alone, or the user's and the system's. Raises InvalidInput."""
     files = [file] if file is not None else [USER_CONFIG, SYSTEM_CONFIG]
     lines: list[str] = []
     for path in files:
         # What one file says in its last Host block must not cover the next file.
         lines += ["Host *", *_with_includes(path.expanduser(), required=file is not None)]
+    text = "\n".join(lines)
     try:
-        return SSHConfig.from_text("\n".join(lines))
+        return ClientConfig(text, SSHConfig.from_text(text))
     except ConfigParseError as error:
         raise InvalidInput(f"the SSH configuration cannot be read: {error}") from error
 
 
-def route(host: Host, config: SSHConfig) -> Route:
+def route(host: Host, config: ClientConfig) -> Route:
     """The way to `host`. What the inventory says wins over the configuration. Raises InvalidInput."""
     alias = host.ssh_address or str(host.address)
-    options = _lookup(config, alias)
+    options = config.lookup(alias)
     target = _target(host.ssh, alias, options)
     if host.ssh.jump:
         return Route(target, tuple(_hop(host.ssh, hop, config) for hop in host.ssh.jump))
     proxy_jump = options.get("proxyjump")
     if proxy_jump and proxy_jump.lower() != "none":
         return Route(target, tuple(_hop(host.ssh, hop, config) for hop in proxy_jump.split(",")))
-    return Route(target, proxy_command=options.get("proxycommand"))
+    if options.get("proxycommand"):
+        return Route(target, proxy_command=config.proxy_command(alias, target.user, target.port))
+    return Route(target)
 
 
 def _target(ssh: Ssh, alias: str, options: SSHConfigDict) -> Target:
@@ -79,13 +102,13 @@ def _target(ssh: Ssh, alias: str, options: SSHConfigDict) -> Target:
     return _resolved(ssh, options, user, port)
 
 
-def _hop(ssh: Ssh, text: str, config: SSHConfig) -> Target:
+def _hop(ssh: Ssh, text: str, config: ClientConfig) -> Target:
     """A jump host. As with `ssh -J`, nothing of the last host's user and port holds for it."""
     match = re.fullmatch(r"(?:ssh://)?(?:(?P<user>.+)@)?(?P<host>\[[^]]+\]|[^:@]+)(?::(?P<port>[^:]+))?", text.strip())
     if match is None:
         raise InvalidInput(f"a jump host that cannot be read: {text!r}", hint="write it as [user@]host[:port]")
     alias = match["host"].strip("[]")
-    options = _lookup(config, alias)
+    options = config.lookup(alias)
     user = match["user"] or options.get("user") or getpass.getuser()
     port = _port(match["port"] or options.get("port", str(DEFAULT_PORT)), alias)
     return _resolved(ssh, options, user, port)
@@ -134,13 +157,6 @@ def _port(text: str, alias: str) -> int:
     if text.isdecimal() and 0 < int(text) < 65536:
         return int(text)
     raise InvalidInput(f"{alias}: {text!r} is no port", hint="ports are numbers from 1 to 65535")
-
-
-def _lookup(config: SSHConfig, alias: str) -> SSHConfigDict:
-    try:
-        return config.lookup(alias)
-    except (ConfigParseError, ValueError, KeyError) as error:
-        raise InvalidInput(f"the SSH configuration for {alias} cannot be read: {error}") from error
 
 
 def _with_includes(file: Path, *, required: bool, depth: int = 0) -> Iterator[str]:

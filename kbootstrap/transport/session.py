@@ -4,7 +4,7 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import tenacity
@@ -135,15 +135,22 @@ class SshConnection:
             raise CommandFailed(f"{path} is too big to be read into memory", host=self.name)
         return result.stdout
 
-    def serve_locally(self, port: int) -> AbstractContextManager[int]:
+    @contextmanager
+    def serve_locally(self, port: int) -> Iterator[int]:
+        with self._named(), self._reverse_tunnels().serve(port) as remote_port:
+            yield remote_port
+
+    @contextmanager
+    def tunnel(self, remote_host: str, remote_port: int) -> Iterator[int]:
+        with tunnel(self._open_line().transport, (remote_host, remote_port)) as local_port:
+            yield local_port
+
+    def _reverse_tunnels(self) -> ReverseTunnels:
         line = self._open_line()
         with self._lock:
             if self._reverse is None or self._reverse.transport is not line.transport:
                 self._reverse = ReverseTunnels(line.transport)
-            return self._reverse.serve(port)
-
-    def tunnel(self, remote_host: str, remote_port: int) -> AbstractContextManager[int]:
-        return tunnel(self._open_line().transport, (remote_host, remote_port))
+            return self._reverse
 
     def _write(self, path: str, feed: Iterable[bytes], size: int, mode: int, timeout: float) -> None:
         if not path.startswith("/"):

@@ -1,10 +1,11 @@
 """A real OpenSSH server for each test that asks for one: an ordinary process on a loopback port, with its own keys."""
 
+import getpass
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -30,6 +31,9 @@ class Server:
     known_hosts: Path
     process: subprocess.Popen[bytes] | None = None
     options: dict[str, str] = field(default_factory=dict)
+    wrapper: Sequence[str | Path] = ()
+    """What sshd is started by."""
+    """What sshd is started by."""
 
     @property
     def host_key(self) -> Path:
@@ -59,7 +63,9 @@ class Server:
         lines += [f"HostKey {key.with_suffix('')}" for key in self.directory.glob("host_*.pub")]
         (self.directory / "config").write_text("\n".join(lines) + "\n")
         sshd = shutil.which("sshd") or "/usr/sbin/sshd"
-        self.process = subprocess.Popen([sshd, "-D", "-f", self.directory / "config", "-E", self.directory / "log"])
+        self.process = subprocess.Popen(
+            [*self.wrapper, sshd, "-D", "-f", self.directory / "config", "-E", self.directory / "log"]
+        )
         wait_for_port(self.port)
 
     def stop(self) -> None:
@@ -78,6 +84,7 @@ class Server:
 
     def host(self, name: str = "cp1", **ssh: object) -> Host:
         settings = Ssh(
+            user=getpass.getuser(),
             port=self.port,
             identity_file=self.user_key,
             agent=False,
@@ -120,10 +127,12 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     started: list[Server] = []
 
-    def make(**options: str) -> Server:
+    def make(wrapper: Sequence[str | Path] = (), **options: str) -> Server:
         directory = tmp_path / f"sshd{len(started)}"
         directory.mkdir(mode=0o700)
-        server = Server(directory, free_port(), directory / "user_key", directory / "known_hosts", options=options)
+        server = Server(
+            directory, free_port(), directory / "user_key", directory / "known_hosts", options=options, wrapper=wrapper
+        )
         make_key(server.user_key)
         shutil.copy(server.user_key.with_suffix(".pub"), directory / "authorized_keys")
         server.known_hosts.write_text(server.make_host_key())
