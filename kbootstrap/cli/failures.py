@@ -43,8 +43,10 @@ def _lines(error: KbootstrapError) -> Iterator[str]:
 def _problem_lines(number: int, problem: Problem) -> Iterator[str]:
     place = f"{problem.place}: " if problem.place else ""
     yield f"  {number}. {escape(place)}{escape(problem.message)}"
+    if problem.excerpt:
+        yield from (f"     [dim]{escape(line)}[/]" for line in problem.excerpt.splitlines())
     if problem.hint:
-        yield f"     [dim]{escape(problem.hint)}[/]"
+        yield f"     {escape(problem.hint)}"
 
 
 def _value(error: KbootstrapError) -> dict[str, object]:

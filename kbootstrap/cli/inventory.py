@@ -100,11 +100,14 @@ def validate(
         Console().print(f"{escape(str(inventory))} is valid: {_summary(cluster)}", highlight=False, soft_wrap=True)
 
 
-def schema() -> None:
+def schema(
+    markdown: Annotated[bool, typer.Option("--markdown", help="Tables for people instead.")] = False,
+) -> None:
     """Print the JSON Schema of inventories, for editors."""
-    from kbootstrap.model.schema import inventory_schema  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.model.reference import reference  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.model.schema import inventory_schema  # noqa: PLC0415
 
-    typer.echo(json.dumps(inventory_schema(), indent=2))
+    typer.echo(reference() if markdown else json.dumps(inventory_schema(), indent=2), nl=not markdown)
 
 
 def _inventory() -> None:

@@ -156,7 +156,8 @@ NonEmpty = Annotated[str, AfterValidator(_not_empty)]
 Address = Annotated[IPv4Address, BeforeValidator(_address)]
 AddressRange = Annotated[IPv4Network, BeforeValidator(_network)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-Args = dict[Annotated[str, AfterValidator(flag_name)], Annotated[str, WithJsonSchema(_SCALAR)]]
+ScalarText = Annotated[str, WithJsonSchema(_SCALAR)]
+Args = dict[Annotated[str, AfterValidator(flag_name)], ScalarText]
 FreeForm = Annotated[dict[str, Any], BeforeValidator(_free)]
 ReleasedVersion = Annotated[
     Version, PlainValidator(_version), WithJsonSchema({"type": "string", "pattern": r"^v?\d+\.\d+\.\d+$"})

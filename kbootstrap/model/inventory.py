@@ -118,12 +118,16 @@ class PasswordEntry(Section):
 class SshEntry(Section):
     """How to log in. What is not said comes from the groups, from `ssh` at the top, or is the default."""
 
-    user: NonEmpty | None = Field(None, description="default: root")
-    port: Port | None = Field(None, description="default: 22")
+    user: NonEmpty | None = Field(None, description="who logs in; default: root")
+    port: Port | None = Field(None, description="of sshd; default: 22")
     identity_file: Path | None = Field(None, description="private key; default: the agent's and your own")
     agent: bool | None = Field(None, description="whether the SSH agent's keys are tried; default: true")
-    config_file: Path | None = Field(None, description="default: ~/.ssh/config if there is one; none: no file")
-    known_hosts: Path | None = Field(None, description="default: ~/.ssh/known_hosts")
+    config_file: Path | None = Field(
+        None, description="OpenSSH client configuration; default: ~/.ssh/config and the system's"
+    )
+    known_hosts: Path | None = Field(
+        None, description="file of known host keys; default: ~/.ssh/known_hosts and the system's"
+    )
     host_keys: HostKeys | None = Field(
         None, description="what becomes of unknown host keys: strict (default) refuses, accept-new remembers"
     )
@@ -170,7 +174,7 @@ class HostEntry(HostDefaults):
 class ClusterEntry(Section):
     """What the cluster is called, its version, and how clients reach its API."""
 
-    name: DnsLabel
+    name: DnsLabel = Field(description="a DNS label")
     kubernetes: ReleasedVersion = Field(description="three numbers such as 1.36.4")
     endpoint: Endpoint = Endpoint()
 
@@ -178,7 +182,7 @@ class ClusterEntry(Section):
 class Inventory(Tuning):
     """A cluster: its hosts, how to log in to them, and everything that differs from the defaults."""
 
-    apiVersion: Literal["kbootstrap/v1"] = Field(description="kbootstrap/v1")  # noqa: N815 - the field's own spelling everywhere
+    apiVersion: Literal["kbootstrap/v1"] = Field(description="the format of this file")  # noqa: N815 - the field's own spelling everywhere
     cluster: ClusterEntry
     ssh: SshEntry = Field(SshEntry(), description="for all hosts")
     groups: dict[DnsLabel, GroupEntry] = Field({}, description="what hosts have in common, by group name")

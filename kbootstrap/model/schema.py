@@ -72,9 +72,16 @@ def _places(schema: Schema, key: str, path: tuple[str, ...]) -> Iterator[str]:
             yield from _places(inner, key, (*path, "*"))
 
 
+def resolved(schema: Schema) -> Schema:
+    """The schema itself, or what it refers to."""
+    if "$ref" not in schema:
+        return schema
+    definition: Schema = inventory_schema()["$defs"][schema["$ref"].rpartition("/")[2]]
+    return definition
+
+
 def _object_in(schema: Schema) -> Schema:
-    """The schema itself, or what it refers to; of alternatives the one that is a mapping or a list."""
-    if "$ref" in schema:
-        return _object_in(inventory_schema()["$defs"][schema["$ref"].rpartition("/")[2]])
+    """The schema that is meant; of alternatives the one that is a mapping or a list."""
+    schema = resolved(schema)
     options = [_object_in(option) for option in schema.get("anyOf", ())]
     return next((option for option in options if option.get("type") in ("object", "array")), schema)

@@ -20,6 +20,7 @@ from kbootstrap.model.fields import (
     NonEmpty,
     Port,
     Refused,
+    ScalarText,
 )
 
 
@@ -78,62 +79,76 @@ class Network(Section):
     hosts: tuple[AddressRange, ...] = Field(
         (), description="subnets of the hosts and the VIP; default: not checked beyond plausibility"
     )
-    pods: AddressRange = IPv4Network("10.244.0.0/16")
-    services: AddressRange = IPv4Network("10.96.0.0/16")
+    pods: AddressRange = Field(IPv4Network("10.244.0.0/16"), description="addresses of pods")
+    services: AddressRange = Field(
+        IPv4Network("10.96.0.0/16"), description="addresses of Services: the first is the API's, the tenth DNS's"
+    )
     node_prefix: Annotated[int, Field(ge=16, le=30)] = Field(24, description="size of each node's pod range")
     domain: DnsName = Field("cluster.local", description="of the cluster's own DNS names")
-    cni: Literal["flannel", "none"] = "flannel"
-    node_ports: Annotated[str, Field(pattern=r"^\d+-\d+$")] = "30000-32767"
+    cni: Literal["flannel", "none"] = Field("flannel", description="pod network; none: install your own")
+    node_ports: Annotated[str, Field(pattern=r"^\d+-\d+$")] = Field(
+        "30000-32767", description="ports of Services of type NodePort"
+    )
 
 
 class Flannel(Section):
     """The pod network of flannel."""
 
-    backend: Literal["vxlan", "host-gw"] = "vxlan"
+    backend: Literal["vxlan", "host-gw"] = Field(
+        "vxlan", description="host-gw: plain routes, when all hosts are in one subnet"
+    )
     port: Port = Field(8472, description="UDP, for vxlan")
 
 
 class Etcd(Section):
-    """etcd.
+    """etcd, where the cluster's state is.
 
     Heartbeat and election: a killed leader costs 0.5 s of writes (measured; 1.3 s at etcd's defaults).
     """
 
-    heartbeat_ms: Annotated[int, Field(ge=10, le=10_000)] = 100
-    election_ms: Annotated[int, Field(ge=50, le=50_000)] = 500
-    quota_bytes: Annotated[int, Field(ge=64 * 2**20)] = 8 * 2**30
+    heartbeat_ms: Annotated[int, Field(ge=10, le=10_000)] = Field(
+        100, description="about the round-trip time between members, or more"
+    )
+    election_ms: Annotated[int, Field(ge=50, le=50_000)] = Field(
+        500, description="silence after which another leader is elected; at least five heartbeats"
+    )
+    quota_bytes: Annotated[int, Field(ge=64 * 2**20)] = Field(
+        8 * 2**30, description="size of the database at which writes are refused"
+    )
     auto_compaction: Duration = Field("8h", description="history kept, etcd's periodic mode")
-    extra_args: Args = {}
+    extra_args: Args = Field({}, description="further flags, without dashes")
 
 
 class ApiServer(Section):
     """kube-apiserver."""
 
     extra_sans: tuple[DnsName, ...] = Field((), description="further names and addresses in its certificate")
-    extra_args: Args = {}
+    extra_args: Args = Field({}, description="further flags, without dashes")
     audit_log_days: Annotated[int, Field(ge=0)] = Field(30, description="0 turns the audit log off")
     encryption: Literal["secretbox", "none"] = Field("secretbox", description="of Secrets at rest")
-    shutdown_delay_seconds: Annotated[int, Field(ge=0, le=120)] = 10
+    shutdown_delay_seconds: Annotated[int, Field(ge=0, le=120)] = Field(
+        10, description="how long it serves on after it has said that it is going to stop"
+    )
 
 
 class Component(Section):
     """A daemon with nothing to tune but its flags."""
 
-    extra_args: Args = {}
+    extra_args: Args = Field({}, description="further flags, without dashes")
 
 
 class Kubelet(Section):
     """kubelet; `config` is merged over the KubeletConfiguration."""
 
-    config: FreeForm = {}
-    extra_args: Args = {}
+    config: FreeForm = Field({}, description="keys of the KubeletConfiguration")
+    extra_args: Args = Field({}, description="further flags, without dashes")
 
 
 class KubeProxy(Section):
     """kube-proxy; `config` is merged over the KubeProxyConfiguration."""
 
-    mode: Literal["nftables", "iptables", "ipvs"] = "nftables"
-    config: FreeForm = {}
+    mode: Literal["nftables", "iptables", "ipvs"] = Field("nftables", description="how Services are forwarded")
+    config: FreeForm = Field({}, description="keys of the KubeProxyConfiguration")
 
 
 class Registry(Section):
@@ -141,9 +156,9 @@ class Registry(Section):
 
     mirrors: tuple[NonEmpty, ...] = Field((), description="base addresses tried before the registry itself")
     ca_file: Path | None = Field(None, description="on the control machine")
-    username: str | None = None
+    username: NonEmpty | None = Field(None, description="goes with password_file")
     password_file: Path | None = Field(None, description="on the control machine")
-    insecure: bool = False
+    insecure: bool = Field(False, description="do not verify its certificate")
 
 
 class Containerd(Section):
@@ -156,7 +171,9 @@ class Containerd(Section):
 class Artifacts(Section):
     """Where binaries come from and how they get to the hosts."""
 
-    source: Literal["auto", "release", "build", "cache"] = "auto"
+    source: Literal["auto", "release", "build", "cache"] = Field(
+        "auto", description="release: the projects' downloads; build: from source; cache: only what is there"
+    )
     mirror: str | None = Field(None, description="base address with the release layout unchanged")
     delivery: Literal["auto", "depot", "tunnel", "push"] = Field(
         "auto", description="depot: HTTP from this machine; tunnel: the same through SSH; push: over SSH"
@@ -172,32 +189,36 @@ class Artifacts(Section):
 class Certificates(Section):
     """Lifetimes. A certificate is renewed when less than `renew_before_days` are left."""
 
-    authority_days: Annotated[int, Field(ge=365)] = 3650
-    days: Annotated[int, Field(ge=1)] = 365
-    renew_before_days: Annotated[int, Field(ge=0)] = 60
+    authority_days: Annotated[int, Field(ge=365)] = Field(3650, description="of the CAs")
+    days: Annotated[int, Field(ge=1)] = Field(365, description="of the certificates they sign")
+    renew_before_days: Annotated[int, Field(ge=0)] = Field(60, description="less than `days`")
 
 
 class Systemd(Section):
     """Limits of the units that kbootstrap writes."""
 
-    limit_nofile: Annotated[int, Field(ge=1024)] = 1_048_576
+    limit_nofile: Annotated[int, Field(ge=1024)] = Field(1_048_576, description="open files of a daemon")
 
 
 class HostPreparation(Section):
     """What is done to the operating system."""
 
     manage_hosts_file: bool = Field(True, description="entries for all hosts in /etc/hosts")
-    swap: Literal["refuse", "disable", "allow"] = "refuse"
-    journal_max_use: Annotated[str, Field(pattern=r"^\d+[KMGT]?$")] = "1G"
+    swap: Literal["refuse", "disable", "allow"] = Field(
+        "refuse", description="what to do on a host that has swap switched on"
+    )
+    journal_max_use: Annotated[str, Field(pattern=r"^\d+[KMGT]?$")] = Field(
+        "1G", description="bound of journald's files"
+    )
     max_clock_skew_seconds: Annotated[float, Field(gt=0)] = Field(1.0, description="between hosts; etcd warns at 1 s")
-    sysctls: dict[str, str] = {}
+    sysctls: dict[NonEmpty, ScalarText] = Field({}, description="further kernel settings")
 
 
 class Timeouts(Section):
     """Deadlines are multiplied by `scale`: above 1 for slow (emulated) hosts."""
 
-    scale: Annotated[float, Field(ge=0.1, le=100)] = 1.0
-    connect_seconds: Annotated[float, Field(gt=0)] = 10.0
+    scale: Annotated[float, Field(ge=0.1, le=100)] = Field(1.0, description="factor for all deadlines")
+    connect_seconds: Annotated[float, Field(gt=0)] = Field(10.0, description="for an SSH connection to stand")
 
 
 class Tuning(Section):
