@@ -13,7 +13,7 @@ from kbootstrap.model.cluster import Cluster
 from kbootstrap.render.renderer import render
 from kbootstrap.steps.file import Directory, File
 from kbootstrap.steps.step import Step
-from kbootstrap.steps.unit import Unit, UnitAbsent
+from kbootstrap.steps.unit import Unit
 
 UNIT = "kube-endpoint-nginx.service"
 PROGRAM = "/usr/sbin/nginx"
@@ -82,7 +82,6 @@ def nginx(site: Site) -> list[Step]:
         options={"RuntimeDirectory": RUNTIME.name, "KillSignal": "SIGQUIT", "KillMode": "mixed"},
     )
     return [
-        UnitAbsent("nginx.service"),
         Directory(CONFIG.parent),
         File(CONFIG, render("nginx/nginx.conf.j2", config)),
         service.file(UNIT),

@@ -10,11 +10,13 @@ _NODE = ("conntrack", "ethtool", "iptables", "kmod", "mount", "nftables", "socat
 _IPVS = ("ipset", "ipvsadm")
 _PROXY = ("nginx", "libnginx-mod-stream")
 _VIP = ("keepalived", "curl")
+_SERVICES = {"nginx": "nginx.service", "keepalived": "keepalived.service"}
+"""Units of these packages: ours have names and configurations of their own."""
 
 
 def packages(site: Site) -> list[Step]:
-    """The packages of the host's roles; services of theirs are not started."""
-    return [Packages(wanted_packages(site.cluster, site.host), site.packages)]
+    """The packages of the host's roles."""
+    return [Packages(wanted_packages(site.cluster, site.host), site.packages, _SERVICES)]
 
 
 def wanted_packages(cluster: Cluster, host: Host) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Operating-system packages, from the host's own sources or from the depot."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from kbootstrap.artifacts.artifact import Artifact
@@ -11,24 +11,19 @@ from kbootstrap.steps.step import Change, Paths, fingerprint, quote
 
 FOLDER = "/var/cache/kbootstrap/packages"
 
-NO_AUTOSTART = """\
-undo_policy() { rm -f /usr/sbin/policy-rc.d; [ ! -e /usr/sbin/policy-rc.d.kbootstrap ] || \
-mv /usr/sbin/policy-rc.d.kbootstrap /usr/sbin/policy-rc.d; }
-[ ! -e /usr/sbin/policy-rc.d ] || grep -q kbootstrap /usr/sbin/policy-rc.d || \
-mv /usr/sbin/policy-rc.d /usr/sbin/policy-rc.d.kbootstrap
-trap undo_policy EXIT
-printf '#!/bin/sh\\n# kbootstrap: services start when they are configured\\nexit 101\\n' >/usr/sbin/policy-rc.d
-chmod 755 /usr/sbin/policy-rc.d
-"""
-"""Debian starts a service as soon as its package is installed; a policy-rc.d that says 101 keeps it from that."""
-
 
 @dataclass(frozen=True, slots=True)
 class Packages:
-    """Packages that must be installed; `debs` come from the depot in place of the host's own sources."""
+    """Packages that must be installed; `debs` come from the depot in place of the host's own sources.
+
+    `services` are units that a package brings, by its name. Debian starts and enables a service as soon as its
+    package is installed; where it is this step that installs it, these stay off. One that was there before is left
+    as it is: it is somebody's.
+    """
 
     names: tuple[str, ...]
     debs: tuple[Artifact, ...] | None = None
+    services: Mapping[str, str] = field(default_factory=dict)
 
     def needs(self) -> Sequence[Fact[Any]]:
         return (InstalledPackages(),)
@@ -39,11 +34,18 @@ class Packages:
             return None
         return Change(
             title=f"install {' '.join(missing)}",
-            script=NO_AUTOSTART
-            + (self._from_sources(missing) if self.debs is None else self._from_depot(self.debs)),
+            script=self._without_services(
+                missing, self._from_sources(missing) if self.debs is None else self._from_depot(self.debs)
+            ),
             fingerprint=fingerprint("packages", *missing),
             deliveries=tuple(deb.sha256 for deb in self.debs or ()),
         )
+
+    def _without_services(self, missing: Sequence[str], install: str) -> str:
+        units = " ".join(quote(unit) for name, unit in self.services.items() if name in missing)
+        if not units:
+            return install
+        return f"systemctl mask --quiet {units}\n{install}\nsystemctl unmask --quiet {units}"
 
     def _from_sources(self, missing: Sequence[str]) -> str:
         names = " ".join(quote(name) for name in missing)
@@ -59,7 +61,7 @@ class Packages:
         lines += [f"fetch {deb.sha256} {quote(deb.path.name)}.deb" for deb in debs]
         lines += [
             "export DEBIAN_FRONTEND=noninteractive",
-            "dpkg --force-confdef --force-confold --install ./*.deb",
-            f"cd /; rm -rf {FOLDER}",
+            "dpkg --force-confdef --force-confold --force-unsafe-io --install ./*.deb",
+            f"cd /; rm -rf {FOLDER}; sync --file-system /usr",  # once, instead of after every file
         ]
         return "\n".join(lines)
