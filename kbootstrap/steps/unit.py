@@ -63,13 +63,14 @@ class Unit:
 
     def _script(self, now: UnitStatus, action: str) -> str:
         name, stamp = quote(self.name), quote(STAMPS / self.name)
+        # Enabling makes systemd read all units again, so that only what is enabled already needs it to be said.
+        load = "systemctl daemon-reload" if now.enabled == "enabled" else f"systemctl enable --quiet {name}"
         block = "" if self.wait or action == "reload" else "--no-block "
         return "\n".join(
             (
                 f"mkdir -p {quote(STAMPS)}",
                 f"stamp=$({inputs_digest(self.inputs)})",
-                "systemctl daemon-reload",
-                f"systemctl enable --quiet {name}",
+                load,
                 f"systemctl reset-failed {name} 2>/dev/null || true",
                 f"if ! systemctl {block}{action} {name}; then",
                 f"  systemctl status --no-pager --lines=0 {name} >&2 || true",
