@@ -10,11 +10,19 @@ set -eu
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 """
 
+_IS_WHOLE = """\
+is_whole() {
+  if command -v openssl >/dev/null; then sum=$(openssl dgst -sha256 -r "$2"); else sum=$(sha256sum "$2"); fi
+  [ "${sum%% *}" = "$1" ]
+}
+"""
+"""Whether a file has a digest; OpenSSL is four times as fast where it is there."""
+
 _FETCH_HTTP = """\
 fetch() {{
   for try in 1 2 3; do
     if curl --silent --show-error --fail --connect-timeout 5 --max-time {timeout} -o "$2" "{base}/$1" &&
-      printf '%s  %s\\n' "$1" "$2" | sha256sum --check --status; then return 0; fi
+      is_whole "$1" "$2"; then return 0; fi
     rm -f "$2"
   done
   echo "the artifact with sha256 $1 did not arrive whole from {base}" >&2
@@ -24,8 +32,7 @@ fetch() {{
 
 _FETCH_PUSHED = """\
 fetch() {{
-  printf '%s  %s\\n' "$1" "{base}/$1" | sha256sum --check --status || {{
-    echo "the artifact with sha256 $1 did not arrive whole" >&2; return 1; }}
+  is_whole "$1" "{base}/$1" || {{ echo "the artifact with sha256 $1 did not arrive whole" >&2; return 1; }}
   mv -fT "{base}/$1" "$2"
 }}
 """
@@ -36,12 +43,12 @@ FETCH_TIMEOUT = 600
 
 def fetch_over_http(base: str) -> str:
     """A shell function `fetch DIGEST FILE` that takes artifacts from a depot."""
-    return _FETCH_HTTP.format(base=base, timeout=FETCH_TIMEOUT)
+    return _IS_WHOLE + _FETCH_HTTP.format(base=base, timeout=FETCH_TIMEOUT)
 
 
 def fetch_from_folder(base: str) -> str:
     """A shell function `fetch DIGEST FILE` that takes artifacts from where they were pushed to."""
-    return _FETCH_PUSHED.format(base=base)
+    return _IS_WHOLE + _FETCH_PUSHED.format(base=base)
 
 
 @dataclass(frozen=True, slots=True)
