@@ -12,23 +12,7 @@ from kbootstrap.facts.ports import PODS, Listener, Listeners
 from kbootstrap.facts.services import RunningServices
 from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.workflows.fitness.finding import Finding
-
-OWN_UNITS = frozenset(
-    f"{name}.service"
-    for name in (
-        "containerd",
-        "etcd",
-        "flanneld",
-        "kube-apiserver",
-        "kube-controller-manager",
-        "kube-endpoint-keepalived",
-        "kube-endpoint-nginx",
-        "kube-proxy",
-        "kube-scheduler",
-        "kubelet",
-    )
-)
-"""The services that kbootstrap runs."""
+from kbootstrap.workflows.footprint import ALL_UNITS, units
 
 OTHER_DISTRIBUTIONS = (
     "k3s.service",
@@ -53,9 +37,7 @@ TIME_SERVICES = (
     "openntpd.service",
 )
 
-RUNNING = RunningServices(
-    (*sorted(OWN_UNITS), *OTHER_DISTRIBUTIONS, NGINX, KEEPALIVED, DOCKER, FIREWALLD, *TIME_SERVICES)
-)
+RUNNING = RunningServices((*ALL_UNITS, *OTHER_DISTRIBUTIONS, NGINX, KEEPALIVED, DOCKER, FIREWALLD, *TIME_SERVICES))
 STATIC_PODS = Guard("ls /etc/kubernetes/manifests/*.yaml")
 UFW_ENABLED = Guard("grep -q '^ENABLED=yes' /etc/ufw/ufw.conf")
 VISITED = Guard("[ -d /var/lib/kbootstrap/stamps ]")
@@ -134,7 +116,7 @@ def _taken_ports(cluster: Cluster, host: Host, listeners: tuple[Listener, ...]) 
 def _ours(listener: Listener) -> bool:
     """Also the kernel's own of UDP: flannel's VXLAN has no process, and nothing says who made it."""
     kernel = listener.pid == 0 and listener.protocol == "udp"
-    return kernel or listener.unit in OWN_UNITS or listener.unit == PODS
+    return kernel or listener.unit in ALL_UNITS or listener.unit == PODS
 
 
 def _other_installations(cluster: Cluster, host: Host, facts: Facts) -> Iterator[Finding]:
@@ -147,7 +129,7 @@ def _other_installations(cluster: Cluster, host: Host, facts: Facts) -> Iterator
             "has static pods in /etc/kubernetes/manifests: another Kubernetes, such as kubeadm's, is installed",
             "on the host: kubeadm reset, or use another host",
         )
-    in_the_way = {*_needed_units(cluster, host), *OTHER_DISTRIBUTIONS}
+    in_the_way = {*units(cluster, host), *OTHER_DISTRIBUTIONS}
     if has_proxy(cluster, host) and not facts[VISITED]:
         in_the_way |= {NGINX}
     for unit in sorted(foreign & in_the_way):
@@ -165,18 +147,6 @@ def _other_installations(cluster: Cluster, host: Host, facts: Facts) -> Iterator
             "on the host: apt-get purge docker-ce docker.io, or use another host",
             stops=False,
         )
-
-
-def _needed_units(cluster: Cluster, host: Host) -> set[str]:
-    """Those whose unit files kbootstrap writes under names that others use too."""
-    found = set()
-    if host.is_etcd:
-        found |= {"etcd.service"}
-    if host.is_node:
-        found |= {"containerd.service", "kubelet.service", "kube-proxy.service", "flanneld.service"}
-    if host.is_control_plane:
-        found |= {f"kube-{name}.service" for name in ("apiserver", "controller-manager", "scheduler")}
-    return found
 
 
 def _firewalls(host: Host, facts: Facts) -> Iterator[Finding]:

@@ -1,0 +1,51 @@
+"""The services that kbootstrap runs on a host."""
+
+from kbootstrap.components import (
+    containerd,
+    etcd,
+    flannel,
+    keepalived,
+    kube_apiserver,
+    kube_controller_manager,
+    kube_proxy,
+    kube_scheduler,
+    kubelet,
+    nginx,
+)
+from kbootstrap.components.packages import has_proxy
+from kbootstrap.model.cluster import Cluster, Host
+
+CONTROL_PLANE_UNITS = (kube_apiserver.UNIT, kube_controller_manager.UNIT, kube_scheduler.UNIT)
+NODE_UNITS = (containerd.UNIT, kubelet.UNIT, kube_proxy.UNIT)
+
+ALL_UNITS = (
+    kubelet.UNIT,
+    kube_proxy.UNIT,
+    flannel.UNIT,
+    keepalived.UNIT,
+    nginx.UNIT,
+    kube_scheduler.UNIT,
+    kube_controller_manager.UNIT,
+    kube_apiserver.UNIT,
+    etcd.UNIT,
+    containerd.UNIT,
+)
+"""In the order in which they are best stopped: what makes work for the others first."""
+
+
+def units(cluster: Cluster, host: Host) -> tuple[str, ...]:
+    """The services that should run on a host."""
+    found: list[str] = []
+    if host.is_etcd:
+        found += [etcd.UNIT]
+    if host.is_control_plane:
+        found += CONTROL_PLANE_UNITS
+    if has_proxy(cluster, host):
+        found += [nginx.UNIT]
+    if cluster.settings.endpoint.mode == "vip" and host.is_control_plane:
+        found += [keepalived.UNIT]
+    if host.is_node:
+        found += NODE_UNITS
+    if host.is_node and cluster.settings.network.cni == "flannel":
+        found += [flannel.UNIT]
+    return tuple(found)
