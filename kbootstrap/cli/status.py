@@ -1,0 +1,159 @@
+"""`status`."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from kbootstrap.cli import options
+from kbootstrap.errors import CheckFailed
+
+if TYPE_CHECKING:
+    from kbootstrap.workflows.diagnosis import Trouble
+    from kbootstrap.workflows.status import Part, Status
+
+GOOD, BAD, UNKNOWN = "[green]✓[/]", "[red]✗[/]", "[yellow]?[/]"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(status)
+
+
+def status(inventory: options.Inventory = options.DEFAULT_INVENTORY, json_: options.Json = False) -> int:
+    """Shows on one screen how the cluster is. Exit code 7 when something is wrong, with what to do next."""
+    from kbootstrap.workflows.diagnosis import troubles  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.workflows.status import read_status  # noqa: PLC0415
+
+    cluster = options.load(inventory)
+    found = read_status(cluster)
+    wrong = troubles(found, cluster.settings)
+    if json_:
+        value = {"healthy": not wrong, "problems": [asdict(trouble) for trouble in wrong], "status": asdict(found)}
+        typer.echo(json.dumps(value, default=str))
+    else:
+        console = Console()
+        show_status(found, console)
+        show_troubles(wrong, console)
+    return CheckFailed.exit_code if wrong else 0
+
+
+def show_status(found: "Status", console: Console) -> None:
+    """Prints the screen."""
+    console.print(f"[bold]{escape(found.cluster)}[/]  Kubernetes {found.version}", highlight=False)
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for title, lines in (
+        ("endpoint", _endpoint(found)),
+        ("etcd", _etcd(found)),
+        ("control plane", _control_plane(found)),
+        ("nodes", _nodes(found)),
+        ("certificates", _certificates(found)),
+        ("last run", _last_run(found)),
+        ("unreachable", (f"{BAD} {escape(host)}: {escape(why)}" for host, why in found.unreachable.items())),
+    ):
+        for number, line in enumerate(lines):
+            table.add_row("" if number else title, line)
+    console.print(table, highlight=False)
+
+
+def show_troubles(wrong: "list[Trouble]", console: Console) -> None:
+    """Prints what is wrong and what to do next."""
+    if not wrong:
+        console.print("[green]healthy[/]")
+        return
+    console.print("[bold red]problems:[/]")
+    for trouble in wrong:
+        line = f"  {BAD} [bold]{escape(trouble.where)}[/]: {escape(trouble.what)}"
+        console.print(line, highlight=False, soft_wrap=True)
+        console.print(f"    [dim]next: {escape(trouble.next)}[/]", highlight=False, soft_wrap=True)
+
+
+def _endpoint(found: "Status") -> Iterator[str]:
+    endpoint = found.endpoint
+    if not found.hosts_read:
+        yield f"{UNKNOWN} {escape(endpoint.address)}: no host can be asked"
+    elif endpoint.seconds is None:
+        yield f"{BAD} {escape(endpoint.address)} answers none of {len(found.hosts_read)} hosts"
+    else:
+        all_of_them = f"{len(endpoint.answered)} of {len(found.hosts_read)} hosts"
+        mark = BAD if endpoint.failed else GOOD
+        yield f"{mark} {escape(endpoint.address)} answers {all_of_them} in {endpoint.seconds * 1000:.0f} ms"
+    if found.vip is not None:
+        holders = ", ".join(found.vip_holders)
+        mark = GOOD if len(found.vip_holders) == 1 else UNKNOWN if found.unreachable and not holders else BAD
+        yield f"{mark} VIP {found.vip} on {escape(holders) or 'none of the hosts that can be read'}"
+
+
+def _etcd(found: "Status") -> Iterator[str]:
+    newest = max((member.raft_index for member in found.members.values() if member), default=0)
+    for host, member in found.members.items():
+        if member is None:
+            yield f"{_silent(found, host)} {escape(host):<10} unknown: {_why_silent(found, host)}"
+            continue
+        role = "leader" if member.member == member.leader else "learner" if member.learner else "member"
+        alarms = f"  [red]{escape('; '.join(member.alarms))}[/]" if member.alarms else ""
+        size = f"{member.db_bytes / 2**20:.1f} MiB ({member.db_used_bytes / 2**20:.1f} used)"
+        lag = newest - member.raft_index
+        yield f"{GOOD} {escape(host):<10} {role:<7} {size}, {lag} entries behind, {member.version}{alarms}"
+
+
+def _control_plane(found: "Status") -> Iterator[str]:
+    for unit in dict.fromkeys(part.unit for part in found.parts):
+        parts = "  ".join(_part(part) for part in found.parts if part.unit == unit)
+        yield f"{unit.removesuffix('.service'):<24} {parts}"
+
+
+def _part(part: "Part") -> str:
+    mark = UNKNOWN if part.health is None else GOOD if part.active == "active" and part.health.ok else BAD
+    return f"{mark} {escape(part.host)}{' (leads)' if part.leads else ''}"
+
+
+def _nodes(found: "Status") -> Iterator[str]:
+    if found.api is None:
+        yield f"{UNKNOWN} unknown: the API gave no list of them"
+        return
+    ready = sum(node.ready == "True" for node in found.api.nodes)
+    yield f"{GOOD if ready == len(found.api.nodes) else BAD} {ready} of {len(found.api.nodes)} Ready"
+    for node in found.api.nodes:
+        days = (found.seen_at - node.created).days
+        state = "Ready" if node.ready == "True" else "NotReady" if node.ready == "False" else "silent"
+        more = "" if node.schedulable else ", cordoned"
+        mark = GOOD if node.ready == "True" else BAD
+        yield f"{mark} {escape(node.name):<10} {state:<8} {escape(node.version)}, {days} d{more}"
+    for name in found.missing_nodes:
+        yield f"{BAD} {escape(name):<10} missing"
+
+
+def _certificates(found: "Status") -> Iterator[str]:
+    known = [(expiry, host) for host, expiry in found.certificates.items() if expiry is not None]
+    if not known:
+        yield f"{UNKNOWN} unknown: none could be read"
+        return
+    first, host = min(known, key=lambda pair: pair[0].not_after)
+    yield f"{first.days_left(found.seen_at)} days left: {first.path} on {escape(host)} is the first to expire"
+
+
+def _last_run(found: "Status") -> Iterator[str]:
+    if found.lock is not None:
+        yield f"[yellow]under way[/]: {escape(found.lock.command)} by {escape(found.lock.who)} since {found.lock.since}"
+        return
+    run = found.last_run
+    if run is not None:
+        yield f"{escape(run.command)} by {escape(run.who)}, {run.at}: {run.outcome}, {run.changes} changes"
+    else:
+        yield "none is noted"
+
+
+def _silent(found: "Status", host: str) -> str:
+    return UNKNOWN if host in found.unreachable else BAD
+
+
+def _why_silent(found: "Status", host: str) -> str:
+    return "the host cannot be read" if host in found.unreachable else "the member does not answer"

@@ -1,0 +1,144 @@
+"""What is wrong with a cluster, judged from its status, and what to do next."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from kbootstrap.components import etcd, keepalived, nginx
+from kbootstrap.model.settings import Settings
+from kbootstrap.workflows.past import CUT_SHORT
+from kbootstrap.workflows.status import Status, said
+
+RAFT_LAG = 1_000
+"""Entries behind the leader from which on a member is called late; etcd itself sends a snapshot at 5,000."""
+
+DATABASE_SHARE = 0.8
+"""Of the quota, from which on the database is called large: at 1 etcd takes no more writes."""
+
+BY_HAND = "on the host: systemctl status {unit}; journalctl -u {unit} -n 50. `kbootstrap up` starts what should run"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something wrong, where, and what to do about it."""
+
+    where: str
+    what: str
+    next: str
+
+
+def troubles(status: Status, settings: Settings) -> list[Trouble]:
+    """Everything that is not as it should be, what matters most first. Empty for a healthy cluster."""
+    sources = (_unreachable, _endpoint, _vip, _quorum, _members, _services, _health, _nodes, _certificates, _runs)
+    return [trouble for source in sources for trouble in source(status, settings)]
+
+
+def _unreachable(status: Status, _: Settings) -> Iterator[Trouble]:
+    for host, why in status.unreachable.items():
+        yield Trouble(host, f"cannot be read: {why}", "is it powered on, and does `ssh` to it work by hand?")
+
+
+def _endpoint(status: Status, _: Settings) -> Iterator[Trouble]:
+    endpoint = status.endpoint
+    if not endpoint.answered:
+        yield Trouble(
+            endpoint.address,
+            "the API answers nobody at its endpoint",
+            f"look at what follows: etcd first, then the apiservers, then {nginx.UNIT} and {keepalived.UNIT}",
+        )
+        return
+    for host, why in endpoint.failed.items():
+        yield Trouble(host, f"does not reach the API at its endpoint: {why}", "check its network, and its proxy if any")
+
+
+def _vip(status: Status, _: Settings) -> Iterator[Trouble]:
+    if status.vip is None or not status.hosts_read:
+        return
+    if not status.vip_holders and not status.unreachable:
+        yield Trouble(
+            status.vip, "no host holds the VIP", f"on the control-plane hosts: journalctl -u {keepalived.UNIT} -n 50"
+        )
+    if len(status.vip_holders) > 1:
+        yield Trouble(
+            status.vip,
+            f"more than one host holds the VIP: {', '.join(status.vip_holders)}",
+            "VRRP (IP protocol 112) does not pass between them: check firewalls, and that no other cluster in this"
+            " network has the same keepalived: {router_id: …}",
+        )
+
+
+def _quorum(status: Status, _: Settings) -> Iterator[Trouble]:
+    answering = [member for member in status.members.values() if member is not None]
+    needed = len(status.members) // 2 + 1
+    if len(answering) < needed:
+        yield Trouble(
+            "etcd",
+            f"{len(answering)} of {len(status.members)} members answer, {needed} are a quorum: nothing can be written",
+            "bring the other members' hosts back; if they are lost for good, restore a backup",
+        )
+    elif not any(member.leader for member in answering):
+        yield Trouble("etcd", "no member knows of a leader", f"on the members: journalctl -u {etcd.UNIT} -n 50")
+
+
+def _members(status: Status, settings: Settings) -> Iterator[Trouble]:
+    newest = max((member.raft_index for member in status.members.values() if member), default=0)
+    for host, member in status.members.items():
+        if host in status.unreachable:
+            continue
+        if member is None:
+            yield Trouble(host, "its etcd member does not answer", BY_HAND.format(unit=etcd.UNIT))
+            continue
+        for alarm in member.alarms:
+            yield Trouble(
+                host, f"etcd: {alarm}", "NOSPACE: compact, `etcdctl defrag`, then `etcdctl alarm disarm` on the host"
+            )
+        if newest - member.raft_index > RAFT_LAG:
+            behind = newest - member.raft_index
+            yield Trouble(host, f"its etcd member is {behind} entries behind", "is its disk slow, or its network?")
+        if member.db_bytes > settings.etcd.quota_bytes * DATABASE_SHARE:
+            yield Trouble(
+                host,
+                f"its etcd database has {member.db_bytes / 2**20:.0f} MiB of {settings.etcd.quota_bytes / 2**20:.0f}",
+                "`etcdctl defrag` on the host, one member at a time; or raise etcd: {quota_bytes: …}",
+            )
+
+
+def _services(status: Status, _: Settings) -> Iterator[Trouble]:
+    for service in status.stopped:
+        yield Trouble(service.host, f"{service.unit} {service.state}", BY_HAND.format(unit=service.unit))
+
+
+def _health(status: Status, _: Settings) -> Iterator[Trouble]:
+    for part in status.parts:
+        if part.health is not None and part.active == "active" and not part.health.ok:
+            yield Trouble(part.host, f"{part.unit} is not healthy: {said(part.health)}", BY_HAND.format(unit=part.unit))
+
+
+def _nodes(status: Status, _: Settings) -> Iterator[Trouble]:
+    if status.api is None:
+        if any(status.endpoint.answered):
+            yield Trouble("nodes", "the API gave no list of the nodes", "on a control-plane host: kubectl get nodes")
+        return
+    for name in status.missing_nodes:
+        yield Trouble(name, "is not a node of the cluster", "`kbootstrap up` makes it one")
+    for node in status.api.nodes:
+        if node.ready != "True" and node.name not in status.unreachable:
+            what = f"the node is not Ready: {node.message}" if node.message else "the node is not Ready"
+            yield Trouble(node.name, what, "on the host: journalctl -u kubelet -u containerd -u flanneld -n 50")
+
+
+def _certificates(status: Status, settings: Settings) -> Iterator[Trouble]:
+    early = timedelta(days=settings.certificates.renew_before_days)
+    for host, first in status.certificates.items():
+        if first is not None and first.not_after - status.seen_at < early:
+            left = first.days_left(status.seen_at)
+            what = "has expired" if left < 0 else f"expires in {left} days"
+            yield Trouble(host, f"the certificate {first.path} {what}", "`kbootstrap up` issues it anew")
+
+
+def _runs(status: Status, _: Settings) -> Iterator[Trouble]:
+    run = status.last_run
+    if run is None or status.lock is not None or run.outcome == "ok":
+        return
+    how = "was cut short" if run.outcome == CUT_SHORT else f"ended as {run.outcome}: {run.error}".removesuffix(": ")
+    yield Trouble("runs", f"the last run (`{run.command}` by {run.who}, {run.at}) {how}", "`kbootstrap up` goes on")

@@ -1,0 +1,231 @@
+"""`status`: how a cluster is, part by part. It works on a broken one: what cannot be known says why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from statistics import median
+from typing import Any
+
+from kbootstrap.checks.catalogue import KUBECTL
+from kbootstrap.components.binaries import LOCAL_BIN
+from kbootstrap.engine.journal import HOST_JOURNAL, parse_entries
+from kbootstrap.engine.lock import NOTE, Owner, parse_note
+from kbootstrap.errors import KbootstrapError
+from kbootstrap.facts.etcd import EtcdStatus, MemberStatus
+from kbootstrap.facts.fact import Fact, Facts, read
+from kbootstrap.facts.health import Answer, Health
+from kbootstrap.facts.identity import Identity
+from kbootstrap.facts.nodes import ApiView, KubeNodes
+from kbootstrap.facts.pki import CertificateExpiry, Expiry
+from kbootstrap.facts.runs import LastLines, LockNote
+from kbootstrap.facts.units import UnitState
+from kbootstrap.model.cluster import Cluster, Host
+from kbootstrap.pki import paths
+from kbootstrap.transport.connection import Connection
+from kbootstrap.workflows.access import reached
+from kbootstrap.workflows.footprint import CONTROL_PLANE_UNITS, units
+from kbootstrap.workflows.parallel import on_all
+from kbootstrap.workflows.past import PastRun, merge
+
+_JOURNAL = LastLines(HOST_JOURNAL, 2)
+"""The newest run: its beginning and its end."""
+_LOCK = LockNote(NOTE)
+_NODES = KubeNodes(KUBECTL)
+_ETCD = EtcdStatus(LOCAL_BIN / "etcdctl")
+_CERTIFICATES = CertificateExpiry()
+
+CONTROLLER_MANAGER_PORT = 10257
+SCHEDULER_PORT = 10259
+_LOOPBACK_HEALTH = {
+    "kube-controller-manager.service": f"https://127.0.0.1:{CONTROLLER_MANAGER_PORT}/healthz",
+    "kube-scheduler.service": f"https://127.0.0.1:{SCHEDULER_PORT}/healthz",
+}
+_LEASES = {"kube-controller-manager.service": "kube-controller-manager", "kube-scheduler.service": "kube-scheduler"}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The address of the API, as the hosts find it: which of them got an answer, and why others did not."""
+
+    address: str
+    answered: tuple[str, ...]
+    failed: Mapping[str, str]
+    seconds: float | None
+    """The median of the answers' times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A control-plane daemon on a host; `health` is None for a host that could not be asked."""
+
+    host: str
+    unit: str
+    active: str
+    health: Answer | None
+    leads: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service of ours that does not run as it should."""
+
+    host: str
+    unit: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A cluster's condition. `unreachable` says why, by host; where a value is None, it could not be known."""
+
+    cluster: str
+    version: str
+    seen_at: datetime
+    hosts: tuple[str, ...]
+    unreachable: Mapping[str, str]
+    endpoint: Endpoint
+    vip: str | None
+    """None in the modes that have none."""
+    vip_holders: tuple[str, ...]
+    members: Mapping[str, MemberStatus | None]
+    parts: tuple[Part, ...]
+    stopped: tuple[Service, ...]
+    api: ApiView | None
+    missing_nodes: tuple[str, ...]
+    certificates: Mapping[str, Expiry | None]
+    """Of each host, the one that expires first."""
+    last_run: PastRun | None
+    lock: Owner | None
+
+    @property
+    def hosts_read(self) -> tuple[str, ...]:
+        """The hosts that told what they know."""
+        return tuple(host for host in self.hosts if host not in self.unreachable)
+
+
+def read_status(cluster: Cluster) -> Status:
+    """One round trip to every host that answers. Never raises because of the cluster's condition."""
+    with reached(cluster) as (connections, failures):
+        outcomes = on_all(connections, lambda name, connection: _look(cluster, cluster.host(name), connection))
+    seen = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Facts)}
+    unread = failures | {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, KbootstrapError)}
+    return condition(cluster, seen, {name: error.message for name, error in unread.items()}, datetime.now(UTC))
+
+
+def _look(cluster: Cluster, host: Host, connection: Connection) -> Facts | KbootstrapError:
+    try:
+        return read(connection, status_facts(cluster, host))
+    except KbootstrapError as error:
+        return error
+    except (ValueError, LookupError) as error:  # a host so broken that its tools print something else
+        return KbootstrapError(f"gave an answer that makes no sense: {error}", host=host.name)
+
+
+def status_facts(cluster: Cluster, host: Host) -> Sequence[Fact[Any]]:
+    """What is read from a host."""
+    found: list[Fact[Any]] = [Identity(), _JOURNAL, _LOCK, _CERTIFICATES, _endpoint(cluster, host)]
+    found += [UnitState(unit) for unit in units(cluster, host)]
+    if host.is_control_plane:
+        found += [*_healths(cluster, host).values(), _NODES]
+    if host.is_etcd:
+        found.append(_ETCD)
+    return found
+
+
+def _endpoint(cluster: Cluster, host: Host) -> Health:
+    return Health(f"https://{cluster.api_server_for(host)}/readyz", paths.CA_CERTIFICATE)
+
+
+def _healths(cluster: Cluster, host: Host) -> dict[str, Health]:
+    own = Health(f"https://{host.address}:{cluster.settings.endpoint.port}/readyz", paths.CA_CERTIFICATE)
+    return {"kube-apiserver.service": own, **{unit: Health(url) for unit, url in _LOOPBACK_HEALTH.items()}}
+
+
+def condition(cluster: Cluster, seen: Mapping[str, Facts], unreachable: Mapping[str, str], now: datetime) -> Status:
+    """The cluster's condition, from what was read from those hosts that answered."""
+    api = next((view for name in seen if (view := _api(cluster, name, seen)) is not None), None)
+    vip = cluster.settings.endpoint.vip
+    entries = [entry for facts in seen.values() for entry in parse_entries(facts[_JOURNAL])]
+    locks = [note[1] for facts in seen.values() if (note := parse_note(facts[_LOCK])) is not None]
+    return Status(
+        cluster=cluster.name,
+        version=str(cluster.kubernetes),
+        seen_at=now,
+        hosts=tuple(host.name for host in cluster.hosts),
+        unreachable=unreachable,
+        endpoint=_endpoint_state(cluster, seen),
+        vip=str(vip) if vip else None,
+        vip_holders=tuple(n for n, facts in seen.items() if vip and facts[Identity()].interface_of(vip)),
+        members={host.name: seen[host.name][_ETCD] if host.name in seen else None for host in cluster.etcd_members},
+        parts=tuple(_parts(cluster, seen, api)),
+        stopped=tuple(_stopped(cluster, seen)),
+        api=api,
+        missing_nodes=_missing_nodes(cluster, api),
+        certificates={name: _first(facts[_CERTIFICATES]) for name, facts in seen.items()},
+        last_run=next(iter(merge(entries)[-1:]), None),
+        lock=next(iter(locks), None),
+    )
+
+
+def _first(expiries: tuple[Expiry, ...]) -> Expiry | None:
+    return expiries[0] if expiries else None
+
+
+def _api(cluster: Cluster, name: str, seen: Mapping[str, Facts]) -> ApiView | None:
+    return seen[name][_NODES] if cluster.host(name).is_control_plane else None
+
+
+def _endpoint_state(cluster: Cluster, seen: Mapping[str, Facts]) -> Endpoint:
+    answers = {name: facts[_endpoint(cluster, cluster.host(name))] for name, facts in seen.items()}
+    times = [answer.seconds for answer in answers.values() if answer.ok]
+    return Endpoint(
+        address=f"{cluster.endpoint_host}:{cluster.settings.endpoint.port}",
+        answered=tuple(name for name, answer in answers.items() if answer.ok),
+        failed={name: said(answer) for name, answer in answers.items() if not answer.ok},
+        seconds=median(times) if times else None,
+    )
+
+
+def said(answer: Answer) -> str:
+    """An answer in words."""
+    return "ok" if answer.ok else f"HTTP {answer.code}" if answer.code else answer.error or "no answer"
+
+
+def _parts(cluster: Cluster, seen: Mapping[str, Facts], api: ApiView | None) -> list[Part]:
+    leaders = {lease.name: lease.holder for lease in api.leases} if api else {}
+    found = []
+    for unit in CONTROL_PLANE_UNITS:
+        for host in cluster.control_planes:
+            if host.name not in seen:
+                found.append(Part(host.name, unit, "unknown", None))
+                continue
+            facts = seen[host.name]
+            holder = leaders.get(_LEASES.get(unit, ""), "").rpartition("_")[0]
+            found.append(
+                Part(
+                    host=host.name,
+                    unit=unit,
+                    active=facts[UnitState(unit)].active,
+                    health=facts[_healths(cluster, host)[unit]],
+                    leads=bool(holder) and holder == facts[Identity()].hostname,
+                )
+            )
+    return found
+
+
+def _stopped(cluster: Cluster, seen: Mapping[str, Facts]) -> list[Service]:
+    found = []
+    for name, facts in seen.items():
+        for unit in units(cluster, cluster.host(name)):
+            state = facts[UnitState(unit)]
+            if state.active != "active":
+                words = "is not installed" if not state.loaded else f"is {state.active} ({state.sub})"
+                found.append(Service(name, unit, words))
+    return found
+
+
+def _missing_nodes(cluster: Cluster, api: ApiView | None) -> tuple[str, ...]:
+    if api is None:
+        return ()
+    there = {node.name for node in api.nodes}
+    return tuple(host.name for host in cluster.nodes if host.name not in there)
