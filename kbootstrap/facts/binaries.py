@@ -48,9 +48,7 @@ class Delivered(Fact[DeliveredFile]):
             else:
                 name, _, note = line.partition(":")
                 notes[name] = note.split(" ")
-        return {
-            fact: _judged(files.get(str(fact.path)), notes.get(str(note_path(fact.path)))) for fact in facts
-        }
+        return {fact: _judged(files.get(str(fact.path)), notes.get(str(note_path(fact.path)))) for fact in facts}
 
 
 def _judged(file: tuple[str, str] | None, note: list[str] | None) -> DeliveredFile:

@@ -79,9 +79,7 @@ def batch_script(groups: Sequence[Sequence[Fact[Any]]], boundary: str) -> str:
     return "\n".join(parts) + "\n"
 
 
-def parse_batch(
-    groups: Sequence[Sequence[Fact[Any]]], boundary: str, result: Result
-) -> dict[Fact[Any], object]:
+def parse_batch(groups: Sequence[Sequence[Fact[Any]]], boundary: str, result: Result) -> dict[Fact[Any], object]:
     """Splits a batch's output and parses every group's share."""
     answers = result.stdout.split(f"\n{boundary}\n".encode())
     if len(answers) != len(groups) + 1 or result.truncated:

@@ -15,9 +15,7 @@ class Guard(Fact[bool]):
 
     @classmethod
     def script(cls, facts: Sequence[Self]) -> str:
-        return "\n".join(
-            f"if ( {fact.command}\n) >/dev/null; then echo yes; else echo no; fi" for fact in facts
-        )
+        return "\n".join(f"if ( {fact.command}\n) >/dev/null; then echo yes; else echo no; fi" for fact in facts)
 
     @classmethod
     def parse(cls, facts: Sequence[Self], output: bytes) -> Mapping[Self, bool]:
