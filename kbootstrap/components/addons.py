@@ -5,10 +5,9 @@ from ipaddress import IPv4Address
 
 from kbootstrap.components.flannel import USER as FLANNEL_USER
 from kbootstrap.components.kube_apiserver import KUBELET_CLIENT_USER
-from kbootstrap.components.manifests import FOLDER, Manifests
+from kbootstrap.components.manifests import Manifests
 from kbootstrap.components.site import Site
 from kbootstrap.render.renderer import render
-from kbootstrap.steps.file import Directory
 from kbootstrap.steps.step import Step
 
 DNS_REPLICAS = 2
@@ -47,7 +46,7 @@ def rbac(site: Site) -> list[Step]:
     """
     if not is_first(site):
         return []
-    return [Directory(FOLDER), Manifests.from_yaml("rbac", render("addons/rbac.yaml.j2", Rbac()))]
+    return [Manifests.from_yaml("rbac", render("addons/rbac.yaml.j2", Rbac()))]
 
 
 def coredns(site: Site) -> list[Step]:
@@ -63,4 +62,4 @@ def coredns(site: Site) -> list[Step]:
         domain=site.cluster.settings.network.domain,
         replicas=min(DNS_REPLICAS, len(site.cluster.nodes)),
     )
-    return [Directory(FOLDER), Manifests.from_yaml("coredns", render("addons/coredns.yaml.j2", context))]
+    return [Manifests.from_yaml("coredns", render("addons/coredns.yaml.j2", context))]

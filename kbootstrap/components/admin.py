@@ -2,9 +2,11 @@
 
 from kbootstrap.components.binaries import KUBECTL
 from kbootstrap.components.certificates import ADMIN_CONF, kubeconfig, own_apiserver
+from kbootstrap.components.manifests import FOLDER as ADDONS
 from kbootstrap.components.packages import has_proxy
 from kbootstrap.components.site import Site
 from kbootstrap.components.wrapper import wrapper
+from kbootstrap.steps.file import Directory
 from kbootstrap.steps.step import Step
 
 ADMIN_USER = "kubernetes-admin"
@@ -23,5 +25,6 @@ def admin(site: Site) -> list[Step]:
         *KUBECTL.deliver(site),
         KUBECTL.use(site),
         kubeconfig(site, ADMIN_CONF, server, ADMIN_USER, (ADMIN_GROUP,)),
+        Directory(ADDONS),
         wrapper(KUBECTL.program(), {"KUBECONFIG": str(ADMIN_CONF)}),
     ]

@@ -14,6 +14,8 @@ from kbootstrap.steps.file import File, Link
 from kbootstrap.steps.step import Step
 
 OPT = PurePosixPath("/opt/kbootstrap")
+LIBEXEC = OPT / "libexec"
+"""Scripts of ours that units run; the folder is made by `host`."""
 LOCAL_BIN = PurePosixPath("/usr/local/bin")
 
 

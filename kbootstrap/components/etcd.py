@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import PurePosixPath
 
-from kbootstrap.components.binaries import ETCD, LOCAL_BIN, OPT
+from kbootstrap.components.binaries import ETCD, LIBEXEC, LOCAL_BIN
 from kbootstrap.components.certificates import certificate
 from kbootstrap.components.service import CONFINED, CRITICAL_POD_OOM_SCORE, Service, flags, unit_path
 from kbootstrap.components.site import Site
@@ -24,7 +24,7 @@ DATA = PurePosixPath("/var/lib/etcd")
 MEMBER_MARKER = PurePosixPath("/var/lib/kbootstrap/etcd-member")
 """There as soon as this host has been a member: who takes its data away on purpose removes this too."""
 INITIAL_CLUSTER = PurePosixPath("/etc/etcd/initial-cluster.env")
-GUARD = OPT / "libexec/etcd-guard"
+GUARD = LIBEXEC / "etcd-guard"
 
 CLIENT_PORT = 2379
 PEER_PORT = 2380
@@ -82,7 +82,6 @@ def _files(site: Site) -> list[Step]:
         Directory(DATA, 0o700, USER, USER),
         Directory(INITIAL_CLUSTER.parent),
         File(INITIAL_CLUSTER, render("etcd/initial-cluster.env.j2", initial)),
-        Directory(GUARD.parent),
         File(GUARD, render("etcd/guard.sh.j2", _Guard(MEMBER_MARKER, DATA)), 0o755),
     ]
 

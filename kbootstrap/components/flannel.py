@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from kbootstrap.components.binaries import FLANNEL, OPT
+from kbootstrap.components.binaries import FLANNEL, LIBEXEC
 from kbootstrap.components.certificates import kubeconfig, nearest_api
 from kbootstrap.components.containerd import CNI_CONFIG
 from kbootstrap.components.service import HTTP2_PING, NODE_OOM_SCORE, Service, unit_path
@@ -25,7 +25,7 @@ USER = "flannel"
 KUBECONFIG = paths.KUBERNETES / "flannel.conf"
 NETWORK_CONFIG = PurePosixPath("/etc/flannel/net-conf.json")
 SUBNET_FILE = PurePosixPath("/run/flannel/subnet.env")
-CNI_SCRIPT = OPT / "libexec/flannel-cni-config"
+CNI_SCRIPT = LIBEXEC / "flannel-cni-config"
 CONFLIST = "10-flannel.conflist"
 VXLAN_ID = 1
 
@@ -64,6 +64,7 @@ def flannel(site: Site) -> list[Step]:
         type="notify",
         environment={"NODE_NAME": site.host.name, **HTTP2_PING},
         after_start=(str(CNI_SCRIPT),),
+        restart_seconds=0.5,
         start_seconds=0,  # it waits for the node to be registered, which takes as long as it takes
         oom_score=NODE_OOM_SCORE,
     )
@@ -72,7 +73,6 @@ def flannel(site: Site) -> list[Step]:
         kubeconfig(site, KUBECONFIG, nearest_api(site), USER),
         Directory(NETWORK_CONFIG.parent),
         File(NETWORK_CONFIG, _network_config(site)),
-        Directory(CNI_SCRIPT.parent),
         File(CNI_SCRIPT, render("flannel/write-cni-config.sh.j2", CniScript()), 0o755),
         service.file(UNIT),
         Unit(

@@ -2,11 +2,12 @@
 
 from pathlib import PurePosixPath
 
+from kbootstrap.components.binaries import LIBEXEC, OPT
 from kbootstrap.components.site import Site
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.steps.block import Block
 from kbootstrap.steps.command import Command
-from kbootstrap.steps.file import File
+from kbootstrap.steps.file import Directory, File
 from kbootstrap.steps.step import Step
 from kbootstrap.steps.sysctl import Sysctls
 
@@ -15,6 +16,9 @@ SYSCTL_FILE = PurePosixPath("/etc/sysctl.d/90-kbootstrap.conf")
 JOURNAL_FILE = PurePosixPath("/etc/systemd/journald.conf.d/90-kbootstrap.conf")
 JOURNAL_STAMP = PurePosixPath("/var/lib/kbootstrap/stamps/journald.conf")
 HOSTS_FILE = PurePosixPath("/etc/hosts")
+
+CONFIG_FOLDER = PurePosixPath("/etc/kbootstrap")
+STATE_FOLDER = PurePosixPath("/var/lib/kbootstrap")
 
 _NODE_SYSCTLS = {
     # Pods are routed, and bridged packets must meet kube-proxy's rules (kubernetes.io, container runtimes).
@@ -42,7 +46,8 @@ def host(site: Site) -> list[Step]:
     Healthy when `sysctl --system` and `systemd-modules-load` find nothing to do and swap is off.
     """
     settings = site.cluster.settings.host
-    steps: list[Step] = [*_modules(site), Sysctls(SYSCTL_FILE, _sysctls(site))]
+    folders = (CONFIG_FOLDER, STATE_FOLDER, OPT, LIBEXEC)
+    steps: list[Step] = [*map(Directory, folders), *_modules(site), Sysctls(SYSCTL_FILE, _sysctls(site))]
     if settings.manage_hosts_file:
         steps.append(Block(HOSTS_FILE, "kbootstrap", _names(site.cluster)))
     steps += _journal(settings.journal_max_use)
@@ -96,6 +101,7 @@ def _names(cluster: Cluster) -> str:
 
 def _journal(max_use: str) -> list[Step]:
     return [
+        Directory(JOURNAL_FILE.parent),
         File(JOURNAL_FILE, f"[Journal]\nSystemMaxUse={max_use}\n".encode()),
         # journald has no reload, and its unit cannot be enabled: it is no Unit step's business.
         Command(

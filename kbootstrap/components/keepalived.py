@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import PurePosixPath
 
-from kbootstrap.components.binaries import OPT
+from kbootstrap.components.binaries import LIBEXEC
+from kbootstrap.components.host import CONFIG_FOLDER
 from kbootstrap.components.nginx import ALIVE_PORT
 from kbootstrap.components.service import NODE_OOM_SCORE, Service, unit_path
 from kbootstrap.components.site import Site
@@ -12,14 +13,13 @@ from kbootstrap.errors import PreflightFailed
 from kbootstrap.facts.identity import Identity
 from kbootstrap.pki import paths
 from kbootstrap.render.renderer import render
-from kbootstrap.steps.file import Directory, File
+from kbootstrap.steps.file import File
 from kbootstrap.steps.step import Step
 from kbootstrap.steps.unit import Unit
 
 UNIT = "kube-endpoint-keepalived.service"
 PROGRAM = "/usr/sbin/keepalived"
-CONFIG = PurePosixPath("/etc/kbootstrap/keepalived.conf")
-LIBEXEC = OPT / "libexec"
+CONFIG = CONFIG_FOLDER / "keepalived.conf"
 ALIVE_SCRIPT = LIBEXEC / "endpoint-alive"
 USEFUL_SCRIPT = LIBEXEC / "endpoint-useful"
 
@@ -75,7 +75,6 @@ def keepalived(site: Site) -> list[Step]:
             PROGRAM,
             "--dont-fork",
             "--vrrp",
-            "--log-console",
             f"--use-file={CONFIG}",
             "--pid=/run/kube-endpoint-keepalived.pid",
             "--vrrp_pid=/run/kube-endpoint-keepalived-vrrp.pid",
@@ -90,10 +89,8 @@ def keepalived(site: Site) -> list[Step]:
     alive = render("keepalived/alive.sh.j2", _Alive(ALIVE_PORT))
     useful = render("keepalived/useful.sh.j2", _Useful(endpoint.port, paths.CA_CERTIFICATE))
     return [
-        Directory(LIBEXEC),
         File(ALIVE_SCRIPT, alive, 0o755),
         File(USEFUL_SCRIPT, useful, 0o755),
-        Directory(CONFIG.parent),
         File(CONFIG, render("keepalived/keepalived.conf.j2", _config(site, endpoint.vip))),
         service.file(UNIT),
         Unit(UNIT, (unit_path(UNIT), CONFIG), on_change="reload"),

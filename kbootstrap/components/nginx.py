@@ -6,18 +6,19 @@ The distribution's nginx.service stays as its package made it, but does not run.
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from kbootstrap.components.host import CONFIG_FOLDER
 from kbootstrap.components.packages import has_proxy
 from kbootstrap.components.service import Service, unit_path
 from kbootstrap.components.site import Site
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.render.renderer import render
-from kbootstrap.steps.file import Directory, File
+from kbootstrap.steps.file import File
 from kbootstrap.steps.step import Step
 from kbootstrap.steps.unit import Unit
 
 UNIT = "kube-endpoint-nginx.service"
 PROGRAM = "/usr/sbin/nginx"
-CONFIG = PurePosixPath("/etc/kbootstrap/nginx.conf")
+CONFIG = CONFIG_FOLDER / "nginx.conf"
 RUNTIME = PurePosixPath("/run/kube-endpoint-nginx")
 ALIVE_PORT = 6444
 """On loopback: says ok as long as nginx accepts connections."""
@@ -82,7 +83,6 @@ def nginx(site: Site) -> list[Step]:
         options={"RuntimeDirectory": RUNTIME.name, "KillSignal": "SIGQUIT", "KillMode": "mixed"},
     )
     return [
-        Directory(CONFIG.parent),
         File(CONFIG, render("nginx/nginx.conf.j2", config)),
         service.file(UNIT),
         Unit(UNIT, (unit_path(UNIT), CONFIG), on_change="reload"),
