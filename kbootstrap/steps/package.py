@@ -1,6 +1,6 @@
 """Operating-system packages, from the host's own sources or from the depot."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,8 @@ from kbootstrap.facts.packages import InstalledPackages
 from kbootstrap.steps.step import Change, Paths, fingerprint, quote
 
 FOLDER = "/var/cache/kbootstrap/packages"
+INSTALLED = "/var/lib/kbootstrap/packages"
+"""On the host: the names of all packages that this step has installed, a line for each, for who removes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +31,15 @@ class Packages:
         return (InstalledPackages(),)
 
     def diff(self, seen: Facts, touched: Paths) -> Change | None:
-        missing = tuple(name for name in self.names if name not in seen[InstalledPackages()])
+        installed = seen[InstalledPackages()]
+        missing = tuple(name for name in self.names if name not in installed)
         if not missing:
             return None
+        coming = dict.fromkeys((*missing, *(deb.ref.name for deb in self.debs or () if deb.ref.name not in installed)))
         return Change(
             title=f"install {' '.join(missing)}",
-            script=self._without_services(
+            script=_noted(coming)
+            + self._without_services(
                 missing, self._from_sources(missing) if self.debs is None else self._from_depot(self.debs)
             ),
             fingerprint=fingerprint("packages", *missing),
@@ -65,3 +70,8 @@ class Packages:
             f"cd /; rm -rf {FOLDER}; sync --file-system /usr",  # once, instead of after every file
         ]
         return "\n".join(lines)
+
+
+def _noted(names: Iterable[str]) -> str:
+    """Before they are there: a run that dies half-way must not forget them."""
+    return f"mkdir -p {INSTALLED.rpartition('/')[0]}\nprintf '%s\\n' {' '.join(map(quote, names))} >>{INSTALLED}\n"

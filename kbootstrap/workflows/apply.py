@@ -33,7 +33,7 @@ def execute(cluster: Cluster, connections: Mapping[str, Connection], survey: Sur
     """Makes all changes of the survey's plan and waits for its checks."""
     addresses = {host.name: host.ssh_address or str(host.address) for host in cluster.hosts if not host.ssh.jump}
     way = cluster.settings.artifacts.delivery
-    with delivering(survey.supplies.all, addresses, way) as deliver, _journalled(connections, survey.plan, run):
+    with delivering(survey.supplies.all, addresses, way) as deliver, journalled(connections, survey.plan, run):
         Runner(
             plan=survey.plan,
             connections=connections,
@@ -59,7 +59,7 @@ class _ChecksOf:
 
 
 @contextmanager
-def _journalled(connections: Mapping[str, Connection], plan: Plan, run: Run) -> Iterator[None]:
+def journalled(connections: Mapping[str, Connection], plan: Plan, run: Run) -> Iterator[None]:
     """Notes on every host that a run began, and how it ended; nothing is noted where nothing changes."""
     if not plan.changes:
         yield

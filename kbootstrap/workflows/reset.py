@@ -1,0 +1,121 @@
+"""`reset`: takes everything off the hosts again, and says what it left."""
+
+import getpass
+import secrets
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from kbootstrap.engine.journal import now, recorded, state_folder
+from kbootstrap.engine.lock import Owner, locked
+from kbootstrap.engine.plan import HostSteps, Plan, host_steps, make_plan, needs
+from kbootstrap.engine.playbook import Playbook
+from kbootstrap.engine.runner import Runner
+from kbootstrap.engine.selectors import selected, unknown
+from kbootstrap.errors import InvalidInput
+from kbootstrap.events import Sink
+from kbootstrap.facts.fact import read
+from kbootstrap.facts.guard import Guard
+from kbootstrap.model.cluster import Cluster, Host
+from kbootstrap.steps.package import INSTALLED
+from kbootstrap.transport.connection import Connection
+from kbootstrap.workflows.access import opened
+from kbootstrap.workflows.apply import Run, journalled
+from kbootstrap.workflows.parallel import on_all
+from kbootstrap.workflows.removal import HAS_CLUSTER, KEPT, PHASES, Removal
+
+COMMAND = "reset"
+
+_LEFT = {
+    "/var/log/kbootstrap (the journal)": "[ -d /var/log/kbootstrap ]",
+    f"{KEPT} (etcd's data and the keys)": f"[ -d {KEPT} ]",
+    "packages that kbootstrap installed (--packages removes them)": f"[ -s {INSTALLED} ]",
+}
+_MOUNTS_LEFT = {
+    f"{folder} (a file system of its own, now empty)": f"mountpoint -q {folder}"
+    for folder in ("/var/lib/etcd", "/var/lib/kubelet", "/var/lib/containerd")
+}
+_UNTIL_REBOOT = "kernel parameters and modules (until the next boot)"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A reset that can begin: hosts connected and locked, changes known."""
+
+    cluster: Cluster
+    connections: Mapping[str, Connection]
+    plan: Plan
+    untouched: tuple[str, ...]
+    """Hosts that have nothing of kbootstrap's."""
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a reset did and left."""
+
+    changes: int
+    left: Mapping[str, tuple[str, ...]]
+    """By host."""
+
+
+def hosts_of(cluster: Cluster, limit: Sequence[str]) -> tuple[Host, ...]:
+    """The hosts that `limit` (names and roles) selects; all of them when it is empty."""
+    words = tuple(limit) or "all"
+    strange = unknown(words, cluster)
+    if strange:
+        raise InvalidInput(f"{', '.join(strange)}: neither a role nor a host of the inventory")
+    return tuple(host for host in cluster.hosts if selected(words, cluster, host))
+
+
+def new_run(emit: Sink) -> Run:
+    """Who resets, and under which name the journal will know it."""
+    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    return Run(Owner(f"{getpass.getuser()}@{socket.gethostname()}", run_id, COMMAND, now()), emit)
+
+
+@contextmanager
+def prepared(
+    cluster: Cluster, hosts: Sequence[Host], playbook: Playbook, removal: Removal, run: Run
+) -> Iterator[Ready]:
+    """Connects, locks and reads the hosts. Raises when one cannot be reached, or somebody else holds the lock."""
+    with opened(cluster, hosts) as connections, locked(connections, run.owner):
+        steps = {host.name: _steps(playbook, cluster, host, removal) for host in hosts}
+        seen = on_all(connections, lambda name, host: read(host, (HAS_CLUSTER, *needs(steps[name]))))
+        ours = {name: wanted for name, wanted in steps.items() if seen[name][HAS_CLUSTER]}
+        plan = make_plan(playbook, ours, seen)
+        yield Ready(cluster, connections, plan, tuple(name for name in steps if name not in ours), run)
+
+
+def _steps(playbook: Playbook, cluster: Cluster, host: Host, removal: Removal) -> HostSteps:
+    return host_steps(playbook, lambda phase: PHASES[phase.phase](cluster, host, removal))
+
+
+def take_off(ready: Ready) -> Done:
+    """Carries the reset out. What was begun and not ended is ended by resetting again."""
+    run = ready.run
+    with (
+        recorded(state_folder(ready.cluster.name), run.owner.run, run.emit) as sink,
+        journalled(ready.connections, ready.plan, run),
+    ):
+        Runner(
+            plan=ready.plan,
+            connections=ready.connections,
+            deliver=lambda _connection, _digests: "",
+            checks=lambda _phase, _host: (),
+            emit=sink,
+            scale=ready.cluster.settings.timeouts.scale,
+            stop=run.stop,
+        ).run()
+    touched = {task.host for task in ready.plan.tasks}
+    left = on_all(ready.connections, lambda name, connection: _left(connection, touched=name in touched))
+    return Done(ready.plan.changes, left)
+
+
+def _left(connection: Connection, *, touched: bool) -> tuple[str, ...]:
+    guards = {what: Guard(test) for what, test in {**_LEFT, **_MOUNTS_LEFT}.items()}
+    seen = read(connection, guards.values())
+    found = tuple(what for what, guard in guards.items() if seen[guard])
+    return (*found, _UNTIL_REBOOT) if touched else found
