@@ -24,8 +24,8 @@ def impatient(publisher: Publisher) -> SourceSettings:
     return SourceSettings(
         origin=Origin.RELEASE,
         mirror=publisher.address,
-        probe_timeout=0.5,
-        stall_timeout=0.3,
-        download_deadline=5.0,
+        probe_timeout=5.0,
+        stall_timeout=20.0,
+        download_deadline=60.0,
         retry_pause=0.0,
     )

