@@ -9,7 +9,7 @@ from pathlib import Path
 from paramiko import ConfigParseError, SSHConfig, SSHConfigDict
 
 from kbootstrap.errors import InvalidInput
-from kbootstrap.model.cluster import Host, HostKeys, Ssh
+from kbootstrap.model.cluster import Host, Ssh
 from kbootstrap.transport.known_hosts import DEFAULT_PORT, Identity
 
 USER_CONFIG = Path("~/.ssh/config")
@@ -119,9 +119,7 @@ def _resolved(ssh: Ssh, options: SSHConfigDict, user: str, port: int) -> Target:
     files = [ssh.identity_file] if ssh.identity_file else [Path(file) for file in options.get("identityfile", [])]
     only = options.get("identitiesonly", "no").lower() == "yes"
     alias = options.get("hostkeyalias")
-    identity = Identity(
-        alias or address, DEFAULT_PORT if alias else port, _known_hosts(ssh, options), _policy(ssh, options)
-    )
+    identity = Identity(alias or address, DEFAULT_PORT if alias else port, _known_hosts(ssh, options), ssh.host_keys)
     return Target(
         address,
         port,
@@ -130,13 +128,6 @@ def _resolved(ssh: Ssh, options: SSHConfigDict, user: str, port: int) -> Target:
         ssh.agent and not only,
         identity,
     )
-
-
-def _policy(ssh: Ssh, options: SSHConfigDict) -> HostKeys:
-    """A configuration may ask for accept-new; it cannot turn the verification off."""
-    if options.get("stricthostkeychecking", "").lower() == HostKeys.ACCEPT_NEW:
-        return HostKeys.ACCEPT_NEW
-    return ssh.host_keys
 
 
 def _known_hosts(ssh: Ssh, options: SSHConfigDict) -> tuple[Path, ...]:

@@ -171,11 +171,11 @@ class SshConnection:
         outcome = self._execute(line, invocation, payload, timeout, on_line)
         if outcome.exit_code is None and not line.transport.is_active():
             raise Unreachable(
-                "the connection was lost while a command ran; the host ends the command",
+                "the connection was lost while a command ran",
                 host=self.name,
                 command=title,
                 output=outcome.output or None,
-                hint="run again: what was done is found and kept",
+                hint="is the host up? then run again: what was done is found and kept",
             )
         if outcome.timed_out:
             raise CommandFailed(

@@ -5,7 +5,9 @@ end a command whose connection is lost: it would run on, unwatched, while a seco
 side keeps standard input open for as long as it wants the command to live, and the wrapper's watchdog, which
 waits there, ends the command's process group as soon as it reads end-of-file: because the deadline passed, because
 the tool was killed, or because the connection broke. (sshd gives each command a session, and so a process group, of
-its own.) What a command has put into a session of its own, as daemons do, is left alone.
+its own.) What a command has put into a session of its own, as daemons do, is left alone. Only a network that is cut
+without a word leaves a command running, to its end or until sshd notices; the lock of the run, which hangs on the
+same connection, is then held for as long, and keeps a second run out.
 
 That leaves no place for the command's own input. It is therefore sent ahead with its length and checked for
 completeness before the command starts: a script into a variable, other input into a file that has no name any more
@@ -24,7 +26,7 @@ ENDING_SECONDS = 5
 """Between asking a command to end (TERM) and making it (KILL)."""
 
 _ASK = ("-k", "-S", "-p", "")
-"""-k: never from sudo's memory, so that the password is read where one is needed, and not left for the command."""
+"""-k: neither use nor write sudo's memory. It holds within one session, and sshd gives each command its own."""
 
 _BEGIN = "kbootstrap-begin"
 _END = "kbootstrap-end"
