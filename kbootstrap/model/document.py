@@ -18,7 +18,7 @@ EXCERPT_WIDTH = 100
 Location = Sequence[str | int]
 """The keys and indices that lead to a value, e.g. ("hosts", "cp1", "address")."""
 
-_SECRET = re.compile(r"pass(word|phrase|wd)?\b|_pass|secret|token|credential|private_key", re.IGNORECASE)
+_SECRET = re.compile(r"pass(word|phrase|wd)|_pass\b|secret|token|credential|private_key", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Document:
                 node = node.items[step]
                 mark = node.mark
             else:
-                return mark
+                break
         return mark if of_key or isinstance(node, MapNode | ListNode) else node.mark
 
     def problem(self, location: Location, message: str, hint: str | None = None, *, of_key: bool = False) -> Problem:

@@ -1,6 +1,6 @@
 """Whether the hosts of an inventory make a cluster: roles, etcd members, addresses, groups, jump hosts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.model.finding import Finding
@@ -11,6 +11,9 @@ from kbootstrap.model.resolve import ALL, JumpLoop, jumps, members
 
 MOST_ETCD_MEMBERS = 7
 """etcd's own advice: more make every write slower."""
+
+_SHOWN = 8
+"""Names in a hint."""
 
 
 def roles(_inventory: Inventory, cluster: Cluster) -> Iterator[Finding]:
@@ -82,7 +85,7 @@ def group_members(inventory: Inventory, _cluster: Cluster) -> Iterator[Finding]:
         for index, pattern in enumerate(group.hosts):
             if not members([pattern], inventory.hosts):
                 better = did_you_mean(pattern, inventory.hosts)
-                hint = f"did you mean {better!r}?" if better else f"hosts: {', '.join(inventory.hosts)}"
+                hint = f"did you mean {better!r}?" if better else f"hosts: {_some(inventory.hosts)}"
                 yield Finding((*where, index), f"{pattern!r} is no host of this inventory", hint)
         if group_name != ALL and not group.hosts:
             yield Finding(("groups", group_name), "this group has no hosts", warning=True)
@@ -108,3 +111,8 @@ def nodes(inventory: Inventory, cluster: Cluster) -> Iterator[Finding]:
             if getattr(entry, key) and host.roles and not host.is_node:
                 hint = "Kubernetes does not know this host: it has only the role etcd"
                 yield Finding(("hosts", host.name, key), f"{key} have no effect here", hint, warning=True)
+
+
+def _some(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")

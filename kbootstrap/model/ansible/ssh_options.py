@@ -21,15 +21,14 @@ class SshOptions:
 def read_ssh_options(text: str) -> SshOptions:
     """Reads arguments such as `-J admin@bastion -o StrictHostKeyChecking=no`."""
     found = SshOptions()
-    try:
-        words = shlex.split(text)
-    except ValueError:
+    words = _words(text)
+    if words is None:
         found.ignored.append(text)
         return found
     for option, value in _pairs(words):
         if option == "o":
-            key, _, setting = value.replace(" ", "=", 1).partition("=") if "=" not in value else value.partition("=")
-            _setting(key.strip().lower(), setting.strip(), found)
+            key, _, setting = re.sub(r"\s*[=\s]\s*", "=", value.strip(), count=1).partition("=")
+            _setting(key.lower(), setting, found)
         elif option == "J":
             _setting("proxyjump", value, found)
         elif option == "F":
@@ -67,10 +66,11 @@ def _setting(key: str, value: str, found: SshOptions) -> None:
 def _jump_of(command: str) -> str | None:
     """The host through which `ssh -W %h:%p [user@]host` goes; None for any other command."""
     match = _PROXY_COMMAND.fullmatch(command.strip())
-    if match is None:
+    words = _words(match["arguments"]) if match else None
+    if words is None:
         return None
     options, host = {}, None
-    for option, value in _pairs(shlex.split(match["arguments"])):
+    for option, value in _pairs(words):
         if option:
             options[option] = value
         else:
@@ -80,6 +80,14 @@ def _jump_of(command: str) -> str | None:
     user = f"{options['l']}@" if "l" in options else ""
     port = f":{options['p']}" if "p" in options else ""
     return f"{user}{host}{port}"
+
+
+def _words(text: str) -> list[str] | None:
+    """The words of a command line; None when a quote is not closed."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return None
 
 
 def _pairs(words: list[str]) -> list[tuple[str, str]]:
