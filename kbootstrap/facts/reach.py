@@ -17,8 +17,8 @@ Reach = Literal["open", "closed", "blocked"]
 """closed: the host says that nobody listens, so packets do get there. blocked: no answer, or a refusal to forward."""
 
 _REFUSED = "Connection refused"
-_CONNECTED = re.compile(r"\* +Connected to (?P<address>[\d.]+) \([\d.]+\) port (?P<port>\d+)")
-_FAILED = re.compile(r"\* +connect to (?P<address>[\d.]+) port (?P<port>\d+).* failed: (?P<reason>.*)")
+_CONNECTED = re.compile(r"Connected to (?P<address>[\d.]+) \([\d.]+\) port (?P<port>\d+)")
+_FAILED = re.compile(r"connect to (?P<address>[\d.]+) port (?P<port>\d+).* failed: (?P<reason>.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class PeerPorts(Single[Mapping[PeerPort, Reach]]):
         return (
             f"curl --disable --noproxy '*' --verbose --silent --parallel --parallel-immediate --parallel-max {AT_ONCE}"
             f" --connect-timeout {CONNECT_SECONDS} --max-time {CONNECT_SECONDS + 1} {urls} 2>&1 >/dev/null |"
-            " grep -aE '^\\* +(Connected to|connect to) '"
+            " grep -aoE '(Connected|connect) to [0-9.]+.* port [0-9]+.*'"
         )
 
     def value(self, output: bytes) -> Mapping[PeerPort, Reach]:

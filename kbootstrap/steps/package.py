@@ -10,8 +10,9 @@ from kbootstrap.facts.packages import InstalledPackages
 from kbootstrap.steps.step import Change, Paths, fingerprint, quote
 
 FOLDER = "/var/cache/kbootstrap/packages"
-INSTALLED = "/var/lib/kbootstrap/packages"
-"""On the host: the names of all packages that this step has installed, a line for each, for who removes them."""
+INSTALLED = "/var/log/kbootstrap/packages"
+"""On the host: the names of all packages that this step has installed, a line for each. Beside the journal, which
+stays when everything else is taken off."""
 
 
 @dataclass(frozen=True, slots=True)

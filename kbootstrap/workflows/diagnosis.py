@@ -15,7 +15,7 @@ RAFT_LAG = 1_000
 DATABASE_SHARE = 0.8
 """Of the quota, from which on the database is called large: at 1 etcd takes no more writes."""
 
-BY_HAND = "on the host: systemctl status {unit}; journalctl -u {unit} -n 50. `kbootstrap up` starts what should run"
+BY_HAND = "`kbootstrap up` installs and starts what should run; on the host: journalctl -u {unit} -n 50"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,8 @@ def _members(status: Status, settings: Settings) -> Iterator[Trouble]:
     for host, member in status.members.items():
         if host in status.unreachable:
             continue
+        if member is None and any((host, etcd.UNIT) == (service.host, service.unit) for service in status.stopped):
+            continue  # said with the other services
         if member is None:
             yield Trouble(host, "its etcd member does not answer", BY_HAND.format(unit=etcd.UNIT))
             continue
@@ -104,8 +106,12 @@ def _members(status: Status, settings: Settings) -> Iterator[Trouble]:
 
 
 def _services(status: Status, _: Settings) -> Iterator[Trouble]:
+    together: dict[tuple[str, str], list[str]] = {}
     for service in status.stopped:
-        yield Trouble(service.host, f"{service.unit} {service.state}", BY_HAND.format(unit=service.unit))
+        together.setdefault((service.host, service.state), []).append(service.unit)
+    for (host, state), units in together.items():
+        names = ", ".join(unit.removesuffix(".service") for unit in units)
+        yield Trouble(host, f"{state}: {names}", BY_HAND.format(unit=units[0]))
 
 
 def _health(status: Status, _: Settings) -> Iterator[Trouble]:

@@ -26,12 +26,6 @@ MARKS = PurePosixPath("/var/lib/kbootstrap")
 KEPT = PurePosixPath("/var/backups/kbootstrap")
 """Where --keep-data puts etcd's data and the keys."""
 
-HAS_CLUSTER = Guard(
-    f"[ -e {MARKS} ] || [ -e {OPT} ] || [ -e {nginx.CONFIG.parent} ] ||"
-    f" {{ [ -e {paths.PKI} ] && ! ls -A {paths.KUBERNETES} | grep -qvE '^(pki|encryption.yaml)$'; }}"
-)
-"""Whether kbootstrap has been on the host; the last: a run that ended after its very first phase."""
-
 _END_PROCESSES_TRIES = 100
 _SCRIPT_KIB = 8
 """Commands of ours that are scripts are shorter than this; what is longer is not looked into."""
@@ -43,6 +37,13 @@ class Removal:
 
     kept: PurePosixPath | None = None
     packages: bool = False
+
+
+def concerned(removal: Removal) -> Guard:
+    """Whether kbootstrap has been on the host; the last case: a run that ended after its very first phase."""
+    keys_only = f"[ -e {paths.PKI} ] && ! ls -A {paths.KUBERNETES} | grep -qvE '^(pki|encryption.yaml)$'"
+    installed = f" || [ -s {INSTALLED} ]" if removal.packages else ""
+    return Guard(f"[ -e {MARKS} ] || [ -e {OPT} ] || [ -e {nginx.CONFIG.parent} ] || {{ {keys_only}; }}{installed}")
 
 
 def services(cluster: Cluster, host: Host, removal: Removal) -> list[Step]:

@@ -24,7 +24,7 @@ from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows.access import opened
 from kbootstrap.workflows.apply import Run, journalled
 from kbootstrap.workflows.parallel import on_all
-from kbootstrap.workflows.removal import HAS_CLUSTER, KEPT, PHASES, Removal
+from kbootstrap.workflows.removal import KEPT, PHASES, Removal, concerned
 
 COMMAND = "reset"
 
@@ -32,10 +32,10 @@ _LEFT = {
     "/var/log/kbootstrap (the journal)": "[ -d /var/log/kbootstrap ]",
     f"{KEPT} (etcd's data and the keys)": f"[ -d {KEPT} ]",
     "packages that kbootstrap installed (--packages removes them)": f"[ -s {INSTALLED} ]",
-}
-_MOUNTS_LEFT = {
-    f"{folder} (a file system of its own, now empty)": f"mountpoint -q {folder}"
-    for folder in ("/var/lib/etcd", "/var/lib/kubelet", "/var/lib/containerd")
+    **{
+        f"{folder} (a file system of its own, now empty)": f"mountpoint -q {folder}"
+        for folder in ("/var/lib/etcd", "/var/lib/kubelet", "/var/lib/containerd")
+    },
 }
 _UNTIL_REBOOT = "kernel parameters and modules (until the next boot)"
 
@@ -83,8 +83,9 @@ def prepared(
     """Connects, locks and reads the hosts. Raises when one cannot be reached, or somebody else holds the lock."""
     with opened(cluster, hosts) as connections, locked(connections, run.owner):
         steps = {host.name: _steps(playbook, cluster, host, removal) for host in hosts}
-        seen = on_all(connections, lambda name, host: read(host, (HAS_CLUSTER, *needs(steps[name]))))
-        ours = {name: wanted for name, wanted in steps.items() if seen[name][HAS_CLUSTER]}
+        is_ours = concerned(removal)
+        seen = on_all(connections, lambda name, host: read(host, (is_ours, *needs(steps[name]))))
+        ours = {name: wanted for name, wanted in steps.items() if seen[name][is_ours]}
         plan = make_plan(playbook, ours, seen)
         yield Ready(cluster, connections, plan, tuple(name for name in steps if name not in ours), run)
 
@@ -115,7 +116,8 @@ def take_off(ready: Ready) -> Done:
 
 
 def _left(connection: Connection, *, touched: bool) -> tuple[str, ...]:
-    guards = {what: Guard(test) for what, test in {**_LEFT, **_MOUNTS_LEFT}.items()}
+    if not touched:
+        return ()
+    guards = {what: Guard(test) for what, test in _LEFT.items()}
     seen = read(connection, guards.values())
-    found = tuple(what for what, guard in guards.items() if seen[guard])
-    return (*found, _UNTIL_REBOOT) if touched else found
+    return (*(what for what, guard in guards.items() if seen[guard]), _UNTIL_REBOOT)

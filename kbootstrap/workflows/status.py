@@ -219,7 +219,7 @@ def _stopped(cluster: Cluster, seen: Mapping[str, Facts]) -> list[Service]:
         for unit in units(cluster, cluster.host(name)):
             state = facts[UnitState(unit)]
             if state.active != "active":
-                words = "is not installed" if not state.loaded else f"is {state.active} ({state.sub})"
+                words = "not installed" if not state.loaded else f"{state.active} ({state.sub})"
                 found.append(Service(name, unit, words))
     return found
 
