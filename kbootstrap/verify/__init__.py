@@ -1,0 +1,1 @@
+"""Proves that a cluster is what its inventory says: testinfra suites on the hosts, and live checks."""

@@ -1,0 +1,26 @@
+"""Which suites are about which subject. The suites themselves lie in the folder `suites`."""
+
+from collections.abc import Callable
+
+from kbootstrap.model.cluster import Cluster, Host
+
+_HOST_SUITES: dict[str, Callable[[Cluster, Host], bool]] = {
+    "system": lambda _cluster, _host: True,
+    "files": lambda _cluster, _host: True,
+    "binaries": lambda _cluster, _host: True,
+    "certificates": lambda _cluster, _host: True,
+    "units": lambda _cluster, _host: True,
+    "sockets": lambda _cluster, _host: True,
+    "etcd": lambda _cluster, host: host.is_etcd,
+    "control_plane": lambda _cluster, host: host.is_control_plane,
+    "endpoint": lambda _cluster, host: host.is_node,
+    "node": lambda _cluster, host: host.is_node,
+}
+
+CLUSTER_SUITES = tuple(f"cluster/test_{name}.py" for name in ("api", "hosts", "endpoint", "etcd", "leaders", "nodes"))
+LIVE_SUITES = tuple(f"live/test_{name}.py" for name in ("pods", "network", "secrets"))
+
+
+def host_suites(cluster: Cluster, host: Host) -> tuple[str, ...]:
+    """The suites of a host's roles, the quick ones first."""
+    return tuple(f"hosts/test_{name}.py" for name, concerns in _HOST_SUITES.items() if concerns(cluster, host))

@@ -1,0 +1,128 @@
+"""Kubernetes objects as the API has them: JSON, through the official client."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from kbootstrap.errors import CommandFailed, Unreachable
+from kbootstrap.verify.api import SERVER_NAME, ApiAccess
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+REQUEST_SECONDS = 10.0
+
+NOT_FOUND = 404
+
+Object = dict[str, Any]
+
+
+class ApiRefused(CommandFailed):
+    """The API answered, but not with what was asked for."""
+
+    def __init__(self, method: str, path: str, status: int, body: str) -> None:
+        super().__init__(f"the API answered {status}: {_message(body)}", command=f"{method} {path}")
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Kube:
+    """The API. Raises ApiRefused for every answer that is an error, Unreachable for none."""
+
+    client: "ApiClient"
+
+    def get(self, path: str, **query: str) -> Object:
+        return self._object("GET", path, query=query)
+
+    def items(self, path: str, **query: str) -> list[Object]:
+        """What a list holds."""
+        found: list[Object] = self.get(path, **query)["items"]
+        return found
+
+    def create(self, path: str, body: Object) -> Object:
+        return self._object("POST", path, body=body)
+
+    def delete(self, path: str) -> None:
+        self._request("DELETE", path)
+
+    def text(self, path: str) -> str:
+        """An answer that is no JSON, such as a log."""
+        return self._request("GET", path)
+
+    def run(self, namespace: str, pod: str, command: Sequence[str]) -> tuple[int | None, str]:
+        """Runs a command in a pod: its exit code, None when it did not end in time, and what it printed."""
+        from kubernetes.client import ApiClient, CoreV1Api  # noqa: PLC0415 - heavy
+        from kubernetes.stream import stream  # noqa: PLC0415
+
+        with ApiClient(self.client.configuration) as own:  # a stream changes its client while it runs
+            session = stream(
+                CoreV1Api(own).connect_get_namespaced_pod_exec,
+                pod,
+                namespace,
+                command=list(command),
+                stdout=True,
+                stderr=True,
+                _preload_content=False,
+                _request_timeout=REQUEST_SECONDS,
+            )
+            session.run_forever(timeout=REQUEST_SECONDS)
+            said = str(session.read_all()).strip()
+            return (None if session.is_open() else session.returncode), said
+
+    def _object(
+        self, method: str, path: str, body: Object | None = None, query: Mapping[str, str] | None = None
+    ) -> Object:
+        found: Object = json.loads(self._request(method, path, body, query))
+        return found
+
+    def _request(
+        self, method: str, path: str, body: Object | None = None, query: Mapping[str, str] | None = None
+    ) -> str:
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415 - comes with the client
+
+        url = f"{self.client.configuration.host}{path}{'?' + urlencode(query) if query else ''}"
+        headers = {"Accept": "application/json, */*", "Content-Type": "application/json"}
+        try:
+            answer: Any = self.client.call_api(method, url, headers, body, _request_timeout=REQUEST_SECONDS)
+            content: str = answer.read().decode(errors="replace")
+        except HTTPError as error:
+            raise Unreachable(f"the API does not answer: {error}", command=f"{method} {path}") from error
+        if answer.status >= 400:
+            raise ApiRefused(method, path, answer.status, content)
+        return content
+
+
+@contextmanager
+def opened(access: ApiAccess) -> Iterator[Kube]:
+    """The API through `access`. The client's import takes half a second, so no command does it that need not."""
+    from kubernetes.client import ApiClient, Configuration  # noqa: PLC0415
+
+    with TemporaryDirectory(prefix="kbootstrap-verify-") as folder:
+        configuration = Configuration()
+        configuration.host = f"https://127.0.0.1:{access.port}"
+        configuration.tls_server_name = SERVER_NAME
+        configuration.ssl_ca_cert = _private(Path(folder, "ca.crt"), access.authority)
+        configuration.cert_file = _private(Path(folder, "client.crt"), access.certificate)
+        configuration.key_file = _private(Path(folder, "client.key"), access.key)
+        configuration.proxy = None  # the tunnel begins on this machine, whatever the environment says
+        configuration.retries = False
+        with ApiClient(configuration) as client:
+            yield Kube(client)
+
+
+def _private(path: Path, content: bytes) -> str:
+    path.touch(mode=0o600)
+    path.write_bytes(content)
+    return str(path)
+
+
+def _message(body: str) -> str:
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        return body.strip()[:200]

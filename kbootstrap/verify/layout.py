@@ -1,0 +1,319 @@
+"""What must be on a host, by its roles: stated here once more, so that a mistake in what installs it shows.
+
+It is a second opinion: nothing of the components is used.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from kbootstrap.model.cluster import Cluster, Host
+from kbootstrap.pki import paths
+
+ETCD_PKI = paths.ETCD_CA_CERTIFICATE.parent
+KUBELET_PKI = "/var/lib/kubelet/pki"
+
+ANYWHERE = "any address"
+"""Of a socket: a wildcard address."""
+
+NODE_PORT_HEALTH = 10256
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package that must be installed, by Debian's name."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A TCP port, and all the addresses that something listens on it at."""
+
+    number: int
+    owner: str
+    addresses: frozenset[str]
+
+    def __str__(self) -> str:
+        return f"{self.owner}, {self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFile:
+    """A certificate, who must have signed it, and what it must at least say."""
+
+    path: str
+    authority: str
+    common_name: str
+    organizations: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    addresses: tuple[IPv4Address, ...] = ()
+    server: bool = False
+    client: bool = False
+
+    def __str__(self) -> str:
+        return self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A file that only its owner may read."""
+
+    path: str
+    owner: str = "root"
+
+    def __str__(self) -> str:
+        return self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Sysctl:
+    """A kernel parameter."""
+
+    name: str
+    value: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A flag that a daemon must have been started with."""
+
+    name: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"--{self.name}"
+
+
+def has_proxy(cluster: Cluster, host: Host) -> bool:
+    """Whether an nginx on the host spreads connections over the apiservers."""
+    mode = cluster.settings.endpoint.mode
+    return (mode == "vip" and host.is_control_plane) or (mode == "local" and host.is_node)
+
+
+def holds_vip(cluster: Cluster, host: Host) -> bool:
+    """Whether the host may hold the virtual IP."""
+    return cluster.settings.endpoint.mode == "vip" and host.is_control_plane
+
+
+def packages(cluster: Cluster, host: Host) -> tuple[Package, ...]:
+    names: list[str] = []
+    if host.is_node:
+        names += ["conntrack", "iptables", "nftables", "socat"]
+        names += ["ipset", "ipvsadm"] if cluster.settings.kube_proxy.mode == "ipvs" else []
+    if has_proxy(cluster, host):
+        names += ["nginx", "libnginx-mod-stream"]
+    if holds_vip(cluster, host):
+        names += ["keepalived"]
+    return tuple(Package(name) for name in names)
+
+
+def modules(cluster: Cluster, host: Host) -> tuple[str, ...]:
+    if not host.is_node:
+        return ()
+    return ("overlay", "br_netfilter", *(("ip_vs",) if cluster.settings.kube_proxy.mode == "ipvs" else ()))
+
+
+def sysctls(cluster: Cluster, host: Host) -> tuple[Sysctl, ...]:
+    wanted: dict[str, str] = {}
+    if host.is_node:
+        wanted |= {
+            "net.ipv4.ip_forward": "1",
+            "net.bridge.bridge-nf-call-iptables": "1",
+            "kernel.panic": "10",
+            "kernel.panic_on_oops": "1",
+            "vm.overcommit_memory": "1",
+        }
+    if holds_vip(cluster, host):
+        wanted["net.ipv4.ip_nonlocal_bind"] = "1"
+    return tuple(Sysctl(*pair) for pair in (wanted | cluster.settings.host.sysctls).items())
+
+
+def units(cluster: Cluster, host: Host) -> tuple[str, ...]:
+    """The daemons that run and start at boot, without `.service`."""
+    flannel = cluster.settings.network.cni == "flannel"
+    return (
+        *(("etcd",) if host.is_etcd else ()),
+        *(("kube-apiserver", "kube-controller-manager", "kube-scheduler") if host.is_control_plane else ()),
+        *(("kube-endpoint-nginx",) if has_proxy(cluster, host) else ()),
+        *(("kube-endpoint-keepalived",) if holds_vip(cluster, host) else ()),
+        *(("containerd", "kubelet", "kube-proxy") if host.is_node else ()),
+        *(("flanneld",) if host.is_node and flannel else ()),
+    )
+
+
+def binaries(cluster: Cluster, host: Host) -> tuple[str, ...]:
+    """The components with programs below /opt/kbootstrap."""
+    flannel = cluster.settings.network.cni == "flannel"
+    return (
+        *(("etcd",) if host.is_etcd else ()),
+        *(("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl") if host.is_control_plane else ()),
+        *(("containerd", "runc", "crictl", "cni-plugins", "kubelet", "kube-proxy") if host.is_node else ()),
+        *(("flannel",) if host.is_node and flannel else ()),
+    )
+
+
+def of_kubernetes(component: str) -> bool:
+    """Whether the component's version is that of Kubernetes."""
+    return component.startswith("kube")
+
+
+def ports(cluster: Cluster, host: Host) -> tuple[Port, ...]:
+    own, loopback, anywhere = str(host.address), "127.0.0.1", ANYWHERE
+    found: list[tuple[int, str, set[str]]] = []
+    if host.is_etcd:
+        found += [(2379, "etcd", {own, loopback}), (2380, "etcd", {own}), (2381, "etcd", {loopback})]
+    if host.is_control_plane:
+        found += [(10257, "kube-controller-manager", {loopback}), (10259, "kube-scheduler", {loopback})]
+    if host.is_node:
+        found += [
+            (10248, "kubelet", {loopback}),
+            (10250, "kubelet", {anywhere}),
+            (10255, "kubelet, read-only", set()),
+            (10249, "kube-proxy", {loopback}),
+            (NODE_PORT_HEALTH, "kube-proxy", {anywhere}),
+        ]
+    api = _api_addresses(cluster, host)
+    if api:
+        found.append((cluster.settings.endpoint.port, "Kubernetes API", api))
+    return tuple(Port(number, owner, frozenset(addresses)) for number, owner, addresses in found)
+
+
+def _api_addresses(cluster: Cluster, host: Host) -> set[str]:
+    return {
+        *([str(host.address)] if host.is_control_plane else []),
+        *(["127.0.0.1"] if has_proxy(cluster, host) else []),
+        *([str(cluster.settings.endpoint.vip)] if holds_vip(cluster, host) else []),
+    }
+
+
+def certificates(cluster: Cluster, host: Host) -> tuple[CertificateFile, ...]:
+    """Certificates in files of their own, except the authorities'."""
+    return (
+        *(_etcd_certificates(host) if host.is_etcd else ()),
+        *(_control_plane_certificates(cluster, host) if host.is_control_plane else ()),
+        *((_kubelet_certificate(host),) if host.is_node else ()),
+    )
+
+
+def _etcd_certificates(host: Host) -> tuple[CertificateFile, ...]:
+    authority = str(paths.ETCD_CA_CERTIFICATE)
+    addresses = (host.address, IPv4Address("127.0.0.1"))
+    return (
+        *(
+            CertificateFile(
+                f"{ETCD_PKI}/{name}.crt", authority, host.name, addresses=addresses, server=True, client=True
+            )
+            for name in ("server", "peer")
+        ),
+        CertificateFile(f"{ETCD_PKI}/healthcheck-client.crt", authority, "kube-etcd-healthcheck-client", client=True),
+    )
+
+
+def _control_plane_certificates(cluster: Cluster, host: Host) -> tuple[CertificateFile, ...]:
+    domain = cluster.settings.network.domain
+    vip = cluster.settings.endpoint.vip
+    serving = CertificateFile(
+        f"{paths.PKI}/apiserver.crt",
+        str(paths.CA_CERTIFICATE),
+        "kube-apiserver",
+        names=("localhost", "kubernetes", "kubernetes.default.svc", f"kubernetes.default.svc.{domain}", host.name),
+        addresses=(IPv4Address("127.0.0.1"), host.address, cluster.service_address, *((vip,) if vip else ())),
+        server=True,
+    )
+    clients = (
+        ("apiserver-kubelet-client", paths.CA_CERTIFICATE, "kube-apiserver-kubelet-client"),
+        ("apiserver-etcd-client", paths.ETCD_CA_CERTIFICATE, "kube-apiserver-etcd-client"),
+        ("front-proxy-client", paths.FRONT_PROXY_CA_CERTIFICATE, "front-proxy-client"),
+    )
+    return (
+        serving,
+        *(
+            CertificateFile(f"{paths.PKI}/{file}.crt", str(authority), name, client=True)
+            for file, authority, name in clients
+        ),
+    )
+
+
+def _kubelet_certificate(host: Host) -> CertificateFile:
+    return CertificateFile(
+        f"{KUBELET_PKI}/kubelet.crt",
+        str(paths.CA_CERTIFICATE),
+        f"system:node:{host.name}",
+        ("system:nodes",),
+        names=(host.name,),
+        addresses=(host.address,),
+        server=True,
+    )
+
+
+def kubeconfigs(cluster: Cluster, host: Host) -> tuple[CertificateFile, ...]:
+    """The client certificates inside kubeconfigs."""
+    flannel = cluster.settings.network.cni == "flannel"
+    users: list[tuple[str, str, tuple[str, ...]]] = []
+    if host.is_control_plane:
+        users += [
+            ("admin", "kubernetes-admin", ("system:masters",)),
+            ("controller-manager", "system:kube-controller-manager", ()),
+            ("scheduler", "system:kube-scheduler", ()),
+        ]
+    if host.is_node:
+        users += [
+            ("kubelet", f"system:node:{host.name}", ("system:nodes",)),
+            ("kube-proxy", "system:kube-proxy", ()),
+            *([("flannel", "flannel", ())] if flannel else []),
+        ]
+    return tuple(
+        CertificateFile(f"{paths.KUBERNETES}/{file}.conf", str(paths.CA_CERTIFICATE), user, groups, client=True)
+        for file, user, groups in users
+    )
+
+
+def authorities(_cluster: Cluster, host: Host) -> tuple[str, ...]:
+    """The authorities' certificates."""
+    here = [paths.CA_CERTIFICATE, paths.ETCD_CA_CERTIFICATE]
+    here += [paths.FRONT_PROXY_CA_CERTIFICATE] if host.is_control_plane else []
+    return tuple(str(path) for path in here)
+
+
+def secrets(cluster: Cluster, host: Host) -> tuple[Secret, ...]:
+    """Private keys, and files that have one inside."""
+    own = [certificate.path.replace(".crt", ".key") for certificate in certificates(cluster, host)]
+    own += [kubeconfig.path for kubeconfig in kubeconfigs(cluster, host)]
+    if host.is_control_plane:
+        keys = (paths.CA_KEY, paths.ETCD_CA_KEY, paths.FRONT_PROXY_CA_KEY, paths.SERVICE_ACCOUNT_PRIVATE)
+        own += [str(path) for path in (*keys, paths.ENCRYPTION_CONFIG)]
+    etcds = {f"{ETCD_PKI}/server.key", f"{ETCD_PKI}/peer.key"}
+    return tuple(Secret(path, "etcd" if path in etcds else "root") for path in own)
+
+
+def folders(cluster: Cluster, host: Host) -> tuple[Secret, ...]:
+    """Folders that only their owner may look into."""
+    audited = host.is_control_plane and cluster.settings.kube_apiserver.audit_log_days > 0
+    return (
+        *((Secret("/var/lib/etcd", "etcd"),) if host.is_etcd else ()),
+        *((Secret("/var/lib/kubelet"), Secret(KUBELET_PKI)) if host.is_node else ()),
+        *((Secret("/var/log/kubernetes/audit"),) if audited else ()),
+    )
+
+
+def apiserver_flags(cluster: Cluster, _host: Host) -> tuple[Flag, ...]:
+    """What matters most of the CIS benchmark's section 1.2, unless the inventory says something else."""
+    wanted: Mapping[str, str] = {
+        "authorization-mode": "Node,RBAC",
+        "client-ca-file": str(paths.CA_CERTIFICATE),
+        "etcd-cafile": str(paths.ETCD_CA_CERTIFICATE),
+        "kubelet-certificate-authority": str(paths.CA_CERTIFICATE),
+        "encryption-provider-config": str(paths.ENCRYPTION_CONFIG),
+        "service-account-signing-key-file": str(paths.SERVICE_ACCOUNT_PRIVATE),
+        "tls-min-version": "VersionTLS12",
+        "profiling": "false",
+    }
+    overridden = {name.lstrip("-") for name in cluster.settings.kube_apiserver.extra_args}
+    return tuple(Flag(name, value) for name, value in wanted.items() if name not in overridden)

@@ -1,0 +1,156 @@
+"""Turns what pytest reports into outcomes that people can read: what was expected, what was found, and where."""
+
+import inspect
+from collections.abc import Callable, Generator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+import pytest
+
+from kbootstrap.errors import KbootstrapError
+from kbootstrap.verify.backend import Log
+from kbootstrap.verify.report import Finding, Outcome, Verdict, failed
+
+SHOWN_OUTPUT = 2000
+"""Characters of a command's output in a finding: the end, where errors stand."""
+
+SHOWN_VALUE = 500
+"""Characters of a value in a finding."""
+
+_MEANING = {
+    "==": "{}",
+    "is": "{}",
+    "!=": "anything but {}",
+    "in": "one of {}",
+    "not in": "none of {}",
+    "<=": "at most {}",
+    ">=": "at least {}",
+    "<": "less than {}",
+    ">": "more than {}",
+}
+
+
+@dataclass(slots=True, eq=False)
+class Narrator:
+    """A pytest plugin that tells outcomes, and keeps pytest itself quiet."""
+
+    subject: str
+    log: Log
+    tell: Callable[[Outcome], None]
+    _compared: tuple[str, object, object] | None = None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.pluginmanager.unregister(name="terminalreporter")
+
+    def pytest_runtest_logstart(self) -> None:
+        self.log.last, self._compared = None, None
+
+    def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
+        """Keeps the two sides of a comparison that did not hold: they are what people want to see."""
+        self._compared = (op, left, right)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if (report.when == "call" or not report.passed) and not _is_empty(call):
+            self.tell(self._outcome(item, report, call))
+        return report
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            message = str(report.longrepr).strip().splitlines()[-1]
+            self.tell(failed(self.subject, "session", f"{report.nodeid} can be loaded", Finding(message)))
+
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
+        self.tell(failed(self.subject, "session", "pytest runs through", Finding(excinfo.exconly(tryshort=True))))
+        return True
+
+    def _outcome(self, item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]) -> Outcome:
+        return Outcome(
+            subject=self.subject,
+            suite=suite_name(item),
+            test=item.name if report.when != "teardown" else f"{item.name}:teardown",
+            title=title(item) if report.when != "teardown" else f"after it, everything is put back: {title(item)}",
+            verdict=Verdict(report.outcome),
+            seconds=round(call.duration, 3),
+            finding=None if call.excinfo is None else self._finding(call.excinfo.value),
+        )
+
+    def _finding(self, error: BaseException) -> Finding:
+        match error:
+            case pytest.skip.Exception():
+                return Finding(error.msg or "left out")
+            case pytest.fail.Exception():
+                return self._explained(error.msg or "failed")
+            case AssertionError():
+                return self._assertion(str(error))
+            case KbootstrapError():
+                return Finding(str(error), command=error.command, output=_tail(error.output or error.hint or ""))
+            case _:
+                return self._explained(f"the test could not be carried out: {_named(error)}")
+
+    def _assertion(self, text: str) -> Finding:
+        """`text` is the message of the assertion, then pytest's own explanation in terms of Python."""
+        message = text.partition("\nassert ")[0]
+        if message.startswith("Unexpected exit code"):  # testinfra's own
+            return self._explained("a command failed")
+        if message.startswith("assert "):
+            message = "it is not as it should be"
+        if self._compared is None:
+            return self._explained(message)
+        op, left, right = self._compared
+        return self._explained(message, _MEANING.get(op, f"{op} {{}}").format(shown(right)), shown(left))
+
+    def _explained(self, message: str, expected: str | None = None, found: str | None = None) -> Finding:
+        last = self.log.last
+        if last is None:
+            return Finding(message, expected, found)
+        output = "\n".join(part for part in (last.text, last.errors) if part) or f"(exit code {last.exit_code})"
+        return Finding(message, expected, found, last.command, _tail(output))
+
+
+def _is_empty(call: pytest.CallInfo[None]) -> bool:
+    """Whether this stands for a test that is to run for each of something of which there is none."""
+    error = call.excinfo.value if call.excinfo else None
+    return isinstance(error, pytest.skip.Exception) and (error.msg or "").startswith("got empty parameter set")
+
+
+def suite_name(item: pytest.Item) -> str:
+    """`hosts/test_control_plane.py` → `control-plane`."""
+    return item.path.stem.removeprefix("test_").replace("_", "-")
+
+
+def title(item: pytest.Item) -> str:
+    """The first line of the test's docstring, and what it was parametrized with."""
+    function = getattr(item, "function", None)
+    says = (inspect.getdoc(function) or item.name).partition("\n")[0].rstrip(".")
+    callspec = getattr(item, "callspec", None)
+    return f"{says}: {callspec.id}" if callspec is not None else says
+
+
+def shown(value: object) -> str:
+    """A value for people."""
+    if isinstance(value, str):
+        text = value if value else "nothing"
+    elif isinstance(value, Mapping):
+        text = ", ".join(f"{key}: {shown(item)}" for key, item in value.items()) or "nothing"
+    elif isinstance(value, AbstractSet):
+        text = ", ".join(sorted(shown(item) for item in value)) or "nothing"
+    elif isinstance(value, list | tuple):
+        text = ", ".join(shown(item) for item in value) or "nothing"
+    else:
+        text = str(value)
+    return text if len(text) <= SHOWN_VALUE else f"{text[:SHOWN_VALUE]} …"
+
+
+def _named(error: BaseException) -> str:
+    first = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def _tail(output: str) -> str | None:
+    output = output.strip()
+    return (output if len(output) <= SHOWN_OUTPUT else f"… {output[-SHOWN_OUTPUT:]}") or None

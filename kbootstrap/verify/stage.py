@@ -1,0 +1,141 @@
+"""Where the live checks play: a namespace of their own, which is always taken away again."""
+
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from kbootstrap.errors import CheckFailed
+from kbootstrap.verify import manifests
+from kbootstrap.verify.kube import NOT_FOUND, ApiRefused, Kube, Object
+
+GONE_SECONDS = 30.0
+PODS_SECONDS = 60.0
+INTERVAL = 0.2
+
+NAMESPACES = "/api/v1/namespaces"
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """The pod of a node."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pods:
+    """The pods that are ready, by node; for the other nodes, why theirs is not."""
+
+    ready: Mapping[str, Pod]
+    problems: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The namespace and what is in it."""
+
+    namespace: str
+    cluster_ip: str
+    node_port: int
+
+
+@contextmanager
+def staged(api: Kube, image: str) -> Iterator[Stage]:
+    """The objects of the live checks while open, the pods perhaps not ready yet.
+
+    Takes away first what killed verifications have left. Raises CheckFailed when the namespace does not go away.
+    """
+    for stale in _stale(api):
+        api.delete(f"{NAMESPACES}/{stale}")
+    body = manifests.namespace()
+    name: str = body["metadata"]["name"]
+    try:
+        api.create(NAMESPACES, body)
+        yield _filled(api, name, image)
+    finally:
+        _remove(api, name)
+
+
+def _stale(api: Kube) -> list[str]:
+    now = datetime.now(UTC)
+    return [
+        item["metadata"]["name"]
+        for item in api.items(NAMESPACES, labelSelector=manifests.LABEL)
+        if item["metadata"]["name"].startswith(manifests.PREFIX)
+        and item["status"]["phase"] != "Terminating"
+        and manifests.is_stale(
+            item["metadata"].get("annotations", {}).get(manifests.OWNER, ""),
+            datetime.fromisoformat(item["metadata"]["creationTimestamp"]),
+            now,
+        )
+    ]
+
+
+def _filled(api: Kube, namespace: str, image: str) -> Stage:
+    inside = f"{NAMESPACES}/{namespace}"
+    api.create(f"/apis/apps/v1/namespaces/{namespace}/daemonsets", manifests.daemon_set(image))
+    inner = api.create(f"{inside}/services", manifests.service(manifests.CLUSTER_SERVICE, "ClusterIP"))
+    outer = api.create(f"{inside}/services", manifests.service(manifests.NODE_PORT_SERVICE, "NodePort"))
+    api.create(f"{inside}/secrets", manifests.secret())
+    return Stage(namespace, inner["spec"]["clusterIP"], outer["spec"]["ports"][0]["nodePort"])
+
+
+def _remove(api: Kube, name: str) -> None:
+    """Deletes the namespace and waits until it is gone, so that "cleaned up" is true when it is said."""
+    deadline = time.monotonic() + GONE_SECONDS
+    try:
+        api.delete(f"{NAMESPACES}/{name}")
+        while time.monotonic() < deadline:
+            api.get(f"{NAMESPACES}/{name}")
+            time.sleep(INTERVAL)
+    except ApiRefused as error:
+        if error.status == NOT_FOUND:
+            return
+        raise
+    raise CheckFailed(
+        f"the namespace {name} was deleted and is still there after {GONE_SECONDS:.0f} s",
+        hint=f"kubectl get namespace {name} --output=yaml says what it waits for",
+    )
+
+
+def running_pods(api: Kube, namespace: str, nodes: Collection[str], scale: float) -> Pods:
+    """Waits until every node's pod is ready, or the deadline."""
+    deadline = time.monotonic() + PODS_SECONDS * scale
+    while True:
+        found = api.items(f"{NAMESPACES}/{namespace}/pods", labelSelector=f"app={manifests.APP}")
+        pods = {_node_of(pod): pod for pod in found}
+        ready = {
+            node: Pod(pod["metadata"]["name"], pod["status"]["podIP"]) for node, pod in pods.items() if _is_ready(pod)
+        }
+        missing = [node for node in nodes if node not in ready]
+        if not missing or time.monotonic() > deadline:
+            return Pods(ready, {node: problem_of(pods.get(node)) for node in missing})
+        time.sleep(INTERVAL)
+
+
+def _node_of(pod: Object) -> str:
+    """The node that a DaemonSet's pod is meant for, also before it is scheduled there."""
+    if "nodeName" in pod["spec"]:
+        return str(pod["spec"]["nodeName"])
+    affinity = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    return str(affinity["nodeSelectorTerms"][0]["matchFields"][0]["values"][0])
+
+
+def _is_ready(pod: Object) -> bool:
+    conditions = pod["status"].get("conditions", ())
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+
+
+def problem_of(pod: Object | None) -> str:
+    """Why a pod is not ready, as far as it says."""
+    if pod is None:
+        return "there is no pod for it: is kube-controller-manager well?"
+    for status in pod["status"].get("containerStatuses", ()):
+        state = status["state"].get("waiting") or status["state"].get("terminated")
+        if state:
+            return f"{state['reason']}: {state.get('message', 'no message')}"
+    said = [item["message"] for item in pod["status"].get("conditions", ()) if item.get("message")]
+    return said[0] if said else f"it is {pod['status'].get('phase', 'unknown')}"

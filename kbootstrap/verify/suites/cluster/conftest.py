@@ -1,0 +1,13 @@
+"""What only the suites about all hosts together ask for."""
+
+import pytest
+
+from kbootstrap.model.cluster import Cluster
+from kbootstrap.verify.etcd import EtcdCluster, ask
+from kbootstrap.verify.everywhere import Everywhere
+
+
+@pytest.fixture(scope="session")
+def etcd(hosts: Everywhere, cluster: Cluster) -> EtcdCluster:
+    """etcd as the first member that can be reached sees it."""
+    return ask(hosts, [host.name for host in cluster.etcd_members])

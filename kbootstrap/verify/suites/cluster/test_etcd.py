@@ -1,0 +1,66 @@
+"""etcd as a whole: all members there, one leader, one history."""
+
+from kbootstrap.model.cluster import Cluster
+from kbootstrap.verify.etcd import EtcdCluster
+
+REVISIONS_APART = 200
+"""Members are asked one after the other while others write: a handful of writes may lie between. A member that
+lags is thousands behind."""
+
+SPACE = 0.8
+"""Of the quota; etcd refuses all writes at 1."""
+
+
+def test_members(etcd: EtcdCluster, cluster: Cluster) -> None:
+    """The members are the inventory's hosts, all started, none a learner."""
+    assert etcd.problem == "", "no member tells its peers"
+    members = {member.name for member in etcd.members}
+    assert members == {host.name for host in cluster.etcd_members}, "members (an empty name: added, never started)"
+    learners = [member.name for member in etcd.members if member.learner]
+    assert learners == [], "these have no vote yet"
+
+
+def test_all_answer(etcd: EtcdCluster) -> None:
+    """Every member answers."""
+    silent = {member.name for member in etcd.members} - {status.name for status in etcd.statuses}
+    assert len(etcd.statuses) > 0, f"none answers: {etcd.problem}"
+    assert silent == set(), "these do not answer"
+
+
+def test_one_leader(etcd: EtcdCluster) -> None:
+    """All members follow the same leader."""
+    leaders = {status.name: status.leader for status in etcd.statuses}
+    assert set(leaders.values()) != {0}, "there is no leader"
+    assert len(set(leaders.values())) == 1, f"members follow different leaders: {leaders}"
+
+
+def test_one_cluster(etcd: EtcdCluster) -> None:
+    """All members belong to the same cluster."""
+    identities = {status.name: status.cluster_id for status in etcd.statuses}
+    assert len(set(identities.values())) == 1, f"members belong to different clusters: {identities}"
+
+
+def test_one_history(etcd: EtcdCluster) -> None:
+    """All members are at the same revision, within a few writes."""
+    revisions = [status.revision for status in etcd.statuses]
+    apart = max(revisions, default=0) - min(revisions, default=0)
+    assert apart <= REVISIONS_APART, "a member lags behind (revisions)"
+
+
+def test_one_version(etcd: EtcdCluster) -> None:
+    """All members are of the same version."""
+    versions = {status.name: status.version for status in etcd.statuses}
+    assert len(set(versions.values())) == 1, f"members are of different versions: {versions}"
+
+
+def test_alarms(etcd: EtcdCluster) -> None:
+    """No alarm is raised."""
+    errors = {status.name: status.errors for status in etcd.statuses if status.errors}
+    assert errors == {}, "NOSPACE: etcd is read-only until compacted and defragmented; CORRUPT: members differ"
+
+
+def test_space(etcd: EtcdCluster, cluster: Cluster) -> None:
+    """The databases have room to grow."""
+    limit = round(cluster.settings.etcd.quota_bytes * SPACE)
+    largest = max((status.size for status in etcd.statuses), default=0)
+    assert largest <= limit, "bytes; etcd refuses all writes at its quota"

@@ -1,0 +1,51 @@
+"""What all suites may ask for: the cluster as the inventory has it, its hosts, its API."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from kbootstrap.model.cluster import Cluster
+from kbootstrap.verify.api import ApiAccess
+from kbootstrap.verify.everywhere import Everywhere
+from kbootstrap.verify.kube import Kube, opened
+from kbootstrap.verify.session import JOB, REMOTES
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that asks for `node` or `control_plane` runs once for each such host."""
+    cluster = metafunc.config.stash[JOB].cluster
+    for name, hosts in (("node", cluster.nodes), ("control_plane", cluster.control_planes)):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, hosts, ids=[host.name for host in hosts])
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    return request.config.stash[JOB].cluster
+
+
+@pytest.fixture(scope="session")
+def minimum_days(request: pytest.FixtureRequest) -> int:
+    """How long certificates must still be valid."""
+    return request.config.stash[JOB].minimum_days
+
+
+@pytest.fixture(scope="session")
+def hosts(request: pytest.FixtureRequest) -> Everywhere:
+    """All hosts that the session can reach."""
+    return Everywhere(request.config.stash[REMOTES])
+
+
+@pytest.fixture(scope="session")
+def access(request: pytest.FixtureRequest) -> ApiAccess | str:
+    """The way to the API, or why there is none."""
+    return request.config.stash[JOB].api
+
+
+@pytest.fixture(scope="session")
+def api(access: ApiAccess | str) -> Iterator[Kube]:
+    """The API; one test tells why it is not there, the others are left out."""
+    if isinstance(access, str):
+        pytest.skip("there is no way to the API")
+    with opened(access) as api:
+        yield api

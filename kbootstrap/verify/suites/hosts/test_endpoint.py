@@ -1,0 +1,28 @@
+"""The way from the host to the API, as its daemons go it."""
+
+import pytest
+from testinfra.host import Host as Remote
+
+from kbootstrap.model.cluster import Cluster, Host
+from kbootstrap.pki import paths
+from kbootstrap.verify.layout import has_proxy
+
+
+def test_endpoint(host: Remote, subject: Host, cluster: Cluster) -> None:
+    """The API answers where the host's daemons look for it."""
+    assert _asked(host, cluster.api_server_for(subject)) == "ok", "see `kbootstrap status`: who holds the VIP?"
+
+
+def test_proxy(host: Remote, subject: Host, cluster: Cluster) -> None:
+    """The host's own proxy leads to an apiserver that is ready."""
+    if not has_proxy(cluster, subject):
+        pytest.skip("the host has none")
+    answer = _asked(host, f"127.0.0.1:{cluster.settings.endpoint.port}")
+    assert answer == "ok", "on the host: journalctl -u kube-endpoint-nginx"
+
+
+def _asked(host: Remote, server: str) -> str:
+    answer = host.run(
+        f"curl --silent --show-error --fail --max-time 5 --cacert {paths.CA_CERTIFICATE} https://{server}/readyz"
+    )
+    return str(answer.stdout or answer.stderr).strip()

@@ -1,0 +1,50 @@
+"""The operating system under everything: packages, modules, kernel parameters, swap, names."""
+
+import pytest
+from testinfra.host import Host as Remote
+
+from kbootstrap.model.cluster import Cluster
+from kbootstrap.verify.layout import Package, Sysctl
+
+
+def test_package(host: Remote, package: Package) -> None:
+    """The package is installed."""
+    assert host.package(package.name).is_installed, f"{package} is not installed; `kbootstrap up` installs it"
+
+
+def test_module(host: Remote, module: str) -> None:
+    """The kernel module is there."""
+    if host.run("systemd-detect-virt --quiet --container").succeeded:
+        pytest.skip("a container has the modules of the machine under it")
+    loaded = host.file(f"/sys/module/{module}").is_directory
+    built_in = host.run(f"grep -qs '/{module}\\.ko' /lib/modules/$(uname -r)/modules.builtin").succeeded
+    assert loaded or built_in, f"the module {module} is not loaded"
+
+
+def test_sysctl(host: Remote, sysctl: Sysctl) -> None:
+    """The kernel parameter has its value."""
+    value = host.check_output("sysctl --values %s", sysctl.name)
+    assert value.split() == sysctl.value.split(), f"{sysctl} has another value"
+
+
+def test_swap(host: Remote, cluster: Cluster) -> None:
+    """Swap is off."""
+    if cluster.settings.host.swap == "allow":
+        pytest.skip("the inventory allows swap")
+    swaps = host.check_output("tail --lines=+2 /proc/swaps").splitlines()
+    assert swaps == [], "swap is on, and kubelet's memory limits do not hold"
+
+
+def test_names(host: Remote, cluster: Cluster) -> None:
+    """Every host's name leads to its address."""
+    if not cluster.settings.host.manage_hosts_file:
+        pytest.skip("the inventory leaves names to others")
+    names = " ".join(other.name for other in cluster.hosts)
+    resolved = host.run(f"for name in {names}; do getent ahostsv4 $name | head -1; done").stdout.splitlines()
+    found = {line.split()[-1]: line.split()[0] for line in resolved if line.strip()}
+    wrong = {
+        other.name: found.get(other.name, "no address")
+        for other in cluster.hosts
+        if found.get(other.name) != str(other.address)
+    }
+    assert wrong == {}, "names lead elsewhere"
