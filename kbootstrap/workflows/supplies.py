@@ -1,7 +1,8 @@
 """The artifacts and packages that a cluster needs, brought to this machine."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from kbootstrap.artifacts.artifact import Artifact
 from kbootstrap.artifacts.cache import default_cache
@@ -11,6 +12,7 @@ from kbootstrap.artifacts.packages import packages
 from kbootstrap.artifacts.releases import ReleaseSet
 from kbootstrap.artifacts.source import Origin, SourceSettings
 from kbootstrap.components.packages import wanted_packages
+from kbootstrap.errors import InvalidInput
 from kbootstrap.events import Sink
 from kbootstrap.facts.fact import Facts
 from kbootstrap.facts.identity import HostIdentity, Identity
@@ -23,11 +25,15 @@ DEBIAN_ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 
 @dataclass(frozen=True, slots=True)
 class Supplies:
-    """What is in the cache for this cluster. `packages` are by host, for those that need them from here."""
+    """What is in the cache for this cluster. `packages` are by host, for those that need them from here.
+
+    `files` are those on this machine that the inventory names: authorities and passwords of registries.
+    """
 
     release: ReleaseSet
     artifacts: Mapping[str, Artifact]
     packages: Mapping[str, tuple[Artifact, ...]]
+    files: Mapping[Path, bytes] = field(repr=False)
 
     @property
     def all(self) -> tuple[Artifact, ...]:
@@ -45,7 +51,21 @@ def supplies_for(cluster: Cluster, facts: Mapping[str, Facts], emit: Sink) -> Su
         release=release,
         artifacts={ref.name: artifact for ref, artifact in obtained.items()},
         packages=_packages(cluster, facts, emit),
+        files=_files(cluster),
     )
+
+
+def _files(cluster: Cluster) -> dict[Path, bytes]:
+    registries = cluster.settings.containerd.registries.values()
+    paths = [path for registry in registries for path in (registry.ca_file, registry.password_file) if path]
+    return {path: _read(path) for path in paths}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{path}, which the inventory names, cannot be read: {error.strerror}") from error
 
 
 def _packages(cluster: Cluster, facts: Mapping[str, Facts], emit: Sink) -> dict[str, tuple[Artifact, ...]]:

@@ -91,6 +91,7 @@ def _site(cluster: Cluster, host: Host, facts: Facts, pki: Pki, supplies: Suppli
         pki=pki,
         now=now,
         packages=supplies.packages.get(host.name),
+        files=supplies.files,
     )
 
 
