@@ -1,7 +1,9 @@
 """Clusters of every topology, and their hosts as components see them. No I/O."""
 
+import base64
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from ipaddress import IPv4Address, IPv4Interface
@@ -113,8 +115,8 @@ SHOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 @cache
 def pki() -> Pki:
-    """Key material, new for every test run."""
-    return create_pki("demo", NOW, 3650)
+    """Key material, new for every test run but for the key that a file shows."""
+    return replace(create_pki("demo", NOW, 3650), encryption_key=base64.b64encode(bytes(32)).decode())
 
 
 def site(of: Cluster, name: str) -> Site:
