@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _POLL_SECONDS = 0.1
+_CONNECT_SECONDS = 1
+"""Then asked again: a lost SYN is repeated by the kernel at ever longer intervals while the host is long up."""
 _BANNER = b"SSH-"
 
 
@@ -48,7 +50,8 @@ async def _greets(door: Door) -> bool:
 
 
 async def _greets_directly(door: Door) -> bool:
-    reader, writer = await asyncio.open_connection(door.address, door.port)
+    async with asyncio.timeout(_CONNECT_SECONDS):
+        reader, writer = await asyncio.open_connection(door.address, door.port)
     try:
         return await reader.read(len(_BANNER)) == _BANNER
     finally:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -58,6 +59,15 @@ def environments() -> Iterator[tuple[str, str]]:
             continue
         if f"LAB_MACHINE={NAME}" in text:
             yield path.parent.name, text
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """So long may it take on a machine that does nothing else; longer on one that is busy when it begins."""
+    busy = max(1, os.getloadavg()[0] / (os.cpu_count() or 1))
+    start = time.monotonic()
+    yield
+    assert time.monotonic() - start < seconds * busy
 
 
 def output(command: str) -> str:
@@ -134,9 +144,8 @@ def test_host_keys_are_checked(lab: Lab) -> None:
 def test_second_up_changes_nothing_at_once(lab: Lab) -> None:
     Lab.up(pair())
     before = [boot_id(lab, host) for host in lab.spec.hosts]
-    start = time.monotonic()
-    Lab.up(pair())
-    assert time.monotonic() - start < 0.5
+    with within(0.5):
+        Lab.up(pair())
     assert [boot_id(lab, host) for host in lab.spec.hosts] == before
 
 
@@ -154,9 +163,8 @@ def test_power_off_is_sudden_and_power_on_boots_again(lab: Lab) -> None:
     Lab.up(pair())
     before = boot_id(lab, "w1")
     ssh(lab, "w1", "ip address add 198.19.77.100/24 dev eth0; echo kept > /root/kept; sync")
-    start = time.monotonic()
-    lab.power_off("w1")
-    assert time.monotonic() - start < 1
+    with within(1):
+        lab.power_off("w1")
     assert {host.name: (host.on, host.ssh) for host in lab.status()} == {"cp1": (True, True), "w1": (False, False)}
     for address in ("198.19.77.21", "198.19.77.100"):
         assert not answers_arp(lab, "cp1", address)
@@ -256,7 +264,6 @@ def test_labs_side_by_side_do_not_touch_each_other(lab: Lab) -> None:
 
 def test_fifty_hosts(lab: Lab) -> None:
     spec = standard(name=NAME, subnet=SUBNET, control_planes=0, workers=0, bare=50)
-    start = time.monotonic()
-    Lab.up(spec)
-    assert time.monotonic() - start < 40
+    with within(40):
+        Lab.up(spec)
     assert sum(host.ssh for host in lab.status()) == 50

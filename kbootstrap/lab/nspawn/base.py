@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -65,7 +66,7 @@ def _build(base: Path, suite: str, customize: Path, emit: Sink) -> None:
                     f"--include={','.join(PACKAGES)}",
                 ),
                 *(f"--dpkgopt=path-exclude={path}" for path in _EXCLUDED),
-                f"--customize-hook={customize}",
+                f'--customize-hook=sh {shlex.quote(str(customize))} "$1"',
                 *(suite, str(unfinished), "-"),
             ],
             stdin=_sources(suite),

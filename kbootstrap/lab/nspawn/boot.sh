@@ -15,7 +15,7 @@ supervise() {
     status=133 # what systemd-nspawn ends with when its host asks for a reboot
     while [ "$status" -eq 133 ]; do
         status=0
-        unshare --mount --net --propagation private -- "$0" boot || status=$?
+        unshare --mount --net --propagation private -- sh "$0" boot || status=$?
     done
     exit "$status"
 }

@@ -85,7 +85,7 @@ def _create(hierarchy: Hierarchy, lab: str, host: str) -> Path:
     group = hierarchy.parent / (_PREFIX + lab)
     group.mkdir(exist_ok=True)
     own = group / host
-    if (group / "cpuset.cpus").exists():
+    if not hierarchy.unified and (group / "cpuset.cpus").exists():
         _inherit_cpuset(group)
     own.mkdir()
     if hierarchy.unified:

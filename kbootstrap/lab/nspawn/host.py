@@ -108,7 +108,7 @@ class Host:
         }
         with as_file(files(__package__) / "boot.sh") as script, self.console.open("ab") as console:
             subprocess.run(
-                ["setsid", "--fork", str(script), "supervise"],
+                ["setsid", "--fork", "sh", str(script), "supervise"],
                 env=environment,
                 stdin=lock,
                 stdout=console,

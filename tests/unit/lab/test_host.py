@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,9 +65,3 @@ def test_link_addresses_are_local_stable_and_different() -> None:
     assert all(int(address[:2], 16) & 0b11 == 0b10 for address in addresses)
     assert network.link_address("lab", "cp1") == network.link_address("lab", "cp1")
     assert network.link_address("lab", "cp1") != network.link_address("lab2", "cp1")
-
-
-@pytest.mark.parametrize("script", ["boot.sh", "customize.sh"])
-def test_scripts_can_be_run(script: str) -> None:
-    path = Path(network.__file__).with_name(script)
-    assert path.stat().st_mode & 0o111
