@@ -265,5 +265,5 @@ def test_labs_side_by_side_do_not_touch_each_other(lab: Lab) -> None:
 def test_fifty_hosts(lab: Lab) -> None:
     spec = standard(name=NAME, subnet=SUBNET, control_planes=0, workers=0, bare=50)
     with within(40):
-        Lab.up(spec)
-    assert sum(host.ssh for host in lab.status()) == 50
+        Lab.up(spec)  # returns when every sshd has answered
+    assert sum(host.on for host in lab.status()) == 50
