@@ -20,14 +20,16 @@ HOSTS_FILE = PurePosixPath("/etc/hosts")
 CONFIG_FOLDER = PurePosixPath("/etc/kbootstrap")
 STATE_FOLDER = PurePosixPath("/var/lib/kbootstrap")
 
+# Every pod takes an instance or two, every follower of a log some watches, all as root: the kernel's 128 instances
+# end at 110 pods. These are twice what is customary on nodes.
+_INOTIFY_SYSCTLS = {"fs.inotify.max_user_instances": "16384", "fs.inotify.max_user_watches": "1048576"}
+
 _NODE_SYSCTLS = {
     # Pods are routed, and bridged packets must meet kube-proxy's rules (kubernetes.io, container runtimes).
     "net.ipv4.ip_forward": "1",
     "net.bridge.bridge-nf-call-iptables": "1",
     "net.bridge.bridge-nf-call-ip6tables": "1",
-    # Every pod's log and every kubelet watch takes inotify instances; kernel defaults of 128 run out at 110 pods.
-    "fs.inotify.max_user_instances": "8192",
-    "fs.inotify.max_user_watches": "524288",
+    **_INOTIFY_SYSCTLS,
     # kubelet sets these itself, or refuses to start with protectKernelDefaults (pkg/kubelet/cm, CIS 4.2).
     "vm.overcommit_memory": "1",
     "vm.panic_on_oom": "0",
@@ -47,7 +49,11 @@ def host(site: Site) -> list[Step]:
     """
     settings = site.cluster.settings.host
     folders = (CONFIG_FOLDER, STATE_FOLDER, OPT, LIBEXEC)
-    steps: list[Step] = [*map(Directory, folders), *_modules(site), Sysctls(SYSCTL_FILE, _sysctls(site))]
+    steps: list[Step] = [
+        *map(Directory, folders),
+        *_modules(site),
+        Sysctls(SYSCTL_FILE, _sysctls(site), at_least=frozenset(_INOTIFY_SYSCTLS)),
+    ]
     if settings.manage_hosts_file:
         steps.append(Block(HOSTS_FILE, "kbootstrap", _names(site.cluster)))
     steps += _journal(settings.journal_max_use)

@@ -17,11 +17,13 @@ _HEADER = "# Written by kbootstrap; changes here are overwritten.\n"
 class Sysctls:
     """Kernel parameters in a file below /etc/sysctl.d, for every boot, and in force now.
 
-    A parameter that the host does not have, or does not let anybody set, is left alone.
+    A parameter that the host does not have, or does not let anybody set, is left alone; so is one of `at_least` that
+    is higher already.
     """
 
     path: PurePosixPath
     values: Mapping[str, str]
+    at_least: frozenset[str] = frozenset()
 
     def needs(self) -> Sequence[Fact[Any]]:
         return (*self.file.needs(), *(SysctlValue(key) for key in self.values))
@@ -32,7 +34,7 @@ class Sysctls:
         wrong = {
             key: wanted
             for key, wanted in self.values.items()
-            if now[key] is not None and now[key] != normalized(wanted)
+            if now[key] is not None and not self._fits(key, now[key] or "", normalized(wanted))
         }
         if written is None and not wrong:
             return None
@@ -54,6 +56,9 @@ class Sysctls:
             ),
             paths=written.paths if written else frozenset(),
         )
+
+    def _fits(self, key: str, now: str, wanted: str) -> bool:
+        return now == wanted or (key in self.at_least and int(now) >= int(wanted))
 
     @property
     def file(self) -> File:

@@ -1,0 +1,98 @@
+import yaml
+
+from kbootstrap.components.addons import coredns, rbac
+from kbootstrap.components.manifests import ManagedObjects, Manifests, ObjectKey
+from kbootstrap.facts.fact import Facts
+from kbootstrap.facts.paths import ABSENT, PathStat, PathState
+from kbootstrap.steps.step import Change
+from tests.golden.sites import TOPOLOGIES, site
+
+YAML = b"""\
+# A comment alone makes an empty document.
+---
+kind: ConfigMap
+apiVersion: v1
+metadata: {name: one, namespace: kube-system, labels: {mine: x}}
+---
+kind: ClusterRole
+apiVersion: rbac.authorization.k8s.io/v1
+metadata: {name: two}
+"""
+STEP = Manifests.from_yaml("both", YAML)
+ONE, TWO = ObjectKey("ConfigMap", "kube-system", "one"), ObjectKey("ClusterRole", "", "two")
+KINDS = ManagedObjects(("clusterrole", "configmap"))
+
+
+def digests(step: Manifests) -> dict[ObjectKey, str]:
+    return {
+        ObjectKey(item["kind"], item["metadata"].get("namespace", ""), item["metadata"]["name"]): item["metadata"][
+            "annotations"
+        ]["kbootstrap.io/digest"]
+        for item in step.objects
+    }
+
+
+def change(there: dict[ObjectKey, str], *, written: bool = True) -> Change | None:
+    stat = PathStat("file", 0o644, "root", "root", STEP.file.content) if written else ABSENT
+    return STEP.diff(Facts({KINDS: there, PathState(STEP.file.path): stat}), frozenset())
+
+
+def test_nothing_to_do() -> None:
+    assert change(digests(STEP)) is None
+
+
+def test_an_object_that_is_missing_or_another_is_applied() -> None:
+    due = change({ONE: "old"})
+    assert due is not None
+    assert due.diff == "change ConfigMap kube-system/one\ncreate ClusterRole two"
+    assert "apply --server-side" in due.script
+    assert due.paths == frozenset()
+
+
+def test_a_new_cluster_has_nothing() -> None:
+    due = change({}, written=False)
+    assert due is not None
+    assert due.paths == {STEP.file.path}
+    assert due.script.index("base64") < due.script.index("apply")
+
+
+def test_a_lost_file_is_written_without_applying() -> None:
+    due = change(digests(STEP), written=False)
+    assert due is not None
+    assert "apply" not in due.script
+
+
+def test_objects_keep_their_labels_and_are_marked() -> None:
+    metadata = yaml.safe_load(STEP.file.content.split(b"---")[0])["metadata"]
+    assert metadata["labels"] == {"mine": "x", "app.kubernetes.io/managed-by": "kbootstrap"}
+
+
+def test_any_change_changes_the_digest() -> None:
+    changed = Manifests.from_yaml("both", YAML.replace(b"mine: x", b"mine: y"))
+    assert digests(changed)[ONE] != digests(STEP)[ONE]
+    assert digests(changed)[TWO] == digests(STEP)[TWO]
+
+
+def test_all_manifests_are_asked_for_at_once() -> None:
+    other = ManagedObjects(("deployment",))
+    assert " get clusterrole,configmap,deployment " in ManagedObjects.script([KINDS, other])
+    output = b"ConfigMap\tkube-system\tone\tabc\nClusterRole\t\ttwo\t\nnonsense\n"
+    assert ManagedObjects.parse([KINDS, other], output)[other] == {ONE: "abc", TWO: ""}
+    assert ManagedObjects.parse([KINDS], b"") == {KINDS: {}}
+
+
+def test_objects_of_the_cluster_are_applied_from_one_host() -> None:
+    assert rbac(site(TOPOLOGIES["vip"], "cp2")) == []
+    assert coredns(site(TOPOLOGIES["vip"], "w1")) == []
+    assert len(coredns(site(TOPOLOGIES["vip"], "cp1"))) == 1
+
+
+def test_dns_is_spread_over_hosts_where_there_are_several() -> None:
+    def spread(topology: str, name: str) -> tuple[int, int]:
+        (step,) = coredns(site(TOPOLOGIES[topology], name))
+        assert isinstance(step, Manifests)
+        spec = next(item for item in step.objects if item["kind"] == "Deployment")["spec"]
+        return spec["replicas"], spec["template"]["spec"]["topologySpreadConstraints"][0]["minDomains"]
+
+    assert spread("vip", "cp1") == (2, 2)
+    assert spread("single", "solo") == (1, 1)
