@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from kbootstrap.components import containerd, etcd, flannel, kube_apiserver, kube_proxy, kubelet, nginx
 from kbootstrap.components import host as host_files
 from kbootstrap.components.binaries import LOCAL_BIN, OPT
+from kbootstrap.components.registries import CERTS
 from kbootstrap.components.service import UNITS
 from kbootstrap.facts.guard import Guard
 from kbootstrap.model.cluster import Cluster, Host
@@ -27,6 +28,8 @@ KEPT = PurePosixPath("/var/backups/kbootstrap")
 """Where --keep-data puts etcd's data and the keys."""
 
 _END_PROCESSES_TRIES = 100
+_SHUTDOWN_INHIBITOR = PurePosixPath("/etc/systemd/logind.conf.d/99-kubelet.conf")
+"""Written by kubelet for its graceful shutdown."""
 _SCRIPT_KIB = 8
 """Commands of ours that are scripts are shorter than this; what is longer is not looked into."""
 
@@ -75,6 +78,8 @@ leftover() {{
 """
 """Processes in pods (below this host's own cgroup), and whatever still runs a program of ours."""
 
+_POD_SLICE = "kubepods.slice"
+
 _MOUNTED = (
     "awk '{ print $2 }' /proc/self/mounts | sort -r |"
     f" grep -E '^({kubelet.FOLDER}|/var/lib/containerd|/run/containerd)/|^/run/netns/cni-'"
@@ -94,8 +99,9 @@ while processes=$(leftover) && [ -n "$processes" ]; do
   [ "$tries" -lt {_END_PROCESSES_TRIES} ] || {{ echo "these processes do not end: $processes" >&2; exit 1; }}
   kill -KILL $processes 2>/dev/null || true
   tries=$((tries + 1)); sleep 0.1
-done""",
-            unless=f'{_OUR_PROCESSES}[ -z "$(leftover)" ]',
+done
+systemctl stop {_POD_SLICE} 2>/dev/null || true""",
+            unless=f'{_OUR_PROCESSES}[ -z "$(leftover)" ] && ! systemctl is-active --quiet {_POD_SLICE}',
         ),
         Command(
             "unmount the pods' volumes",
@@ -198,7 +204,9 @@ def programs(cluster: Cluster, host: Host, removal: Removal) -> list[Step]:
         containerd.CNI_CONFIG / flannel.CONFLIST,
         flannel.NETWORK_CONFIG,
         etcd.INITIAL_CLUSTER,
+        _SHUTDOWN_INHIBITOR,
     )
+    folders = (*(file.parent for file in files if file != containerd.CRICTL_CONFIG), containerd.CNI_CONFIG.parent)
     return [
         _unless_found(
             "remove the units",
@@ -212,15 +220,15 @@ def programs(cluster: Cluster, host: Host, removal: Removal) -> list[Step]:
             f"rmdir {containerd.CNI_BIN} {containerd.CNI_BIN.parent} 2>/dev/null || true",
             f"{commands} -print",
         ),
+        _emptied(
+            "delete keys and programs",
+            (paths.KUBERNETES, CERTS, nginx.CONFIG.parent, PurePosixPath("/opt/containerd"), OPT),
+        ),
         _unless_found(
             "remove the configuration",
             f"rm -f {_joined(files)}\n"
-            f"rmdir {_joined(dict.fromkeys(file.parent for file in files))} 2>/dev/null || true",
+            f"rmdir {_joined(folders)} 2>/dev/null || true",
             f"ls -d {_joined(files)}",
-        ),
-        _emptied(
-            "delete keys and programs",
-            (paths.KUBERNETES, containerd.CONFIG.parent / "certs.d", nginx.CONFIG.parent, OPT),
         ),
     ]
 
