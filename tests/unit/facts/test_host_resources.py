@@ -1,0 +1,152 @@
+"""Ports, disks, services and neighbours: real output of real hosts, and this machine."""
+
+import socket
+from ipaddress import IPv4Address
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from kbootstrap.facts.disks import UNKNOWN, DiskSpace, Space
+from kbootstrap.facts.neighbours import Neighbour
+from kbootstrap.facts.ports import PODS, Listener, Listeners
+from kbootstrap.facts.services import RunningServices, Service
+from tests.local_host import read_here, shell
+
+SS = b"""\
+udp UNCONN 0      0           0.0.0.0:8472  0.0.0.0:*
+udp UNCONN 0      0     127.0.0.53%lo:53    0.0.0.0:*    users:(("systemd-resolve",pid=611,fd=13))
+tcp LISTEN 0      4096      127.0.0.1:10257 0.0.0.0:* users:(("kube-controller",pid=1781,fd=5))
+tcp LISTEN 0      511   198.18.7.100:6443  0.0.0.0:* users:(("nginx",pid=2056,fd=4),("nginx",pid=2048,fd=4))
+tcp LISTEN 0      128            [::]:22       [::]:* users:(("sshd",pid=58,fd=4))
+tcp LISTEN 0      4096              *:10250       *:* users:(("kubelet",pid=2262,fd=22))
+tcp LISTEN 0      511         0.0.0.0:8080  0.0.0.0:* users:(("my app",pid=4711,fd=3))
+/proc/1781/cgroup:9:name=systemd:/system.slice/kube-controller-manager.service
+/proc/1781/cgroup:0::/system.slice/kube-controller-manager.service
+/proc/2056/cgroup:0::/machine.slice/lab.service/payload/system.slice/kube-endpoint-nginx.service
+/proc/58/cgroup:0::/system.slice/ssh.service
+/proc/2262/cgroup:0::/system.slice/kubelet.service
+/proc/4711/cgroup:0::/kubepods.slice/kubepods-pod12.slice/cri-containerd-34.scope
+"""
+
+
+def test_listeners_know_their_process_and_unit() -> None:
+    found = Listeners().value(SS)
+    assert Listener("tcp", "198.18.7.100", 6443, "nginx", 2056, "kube-endpoint-nginx.service") in found
+    assert Listener("tcp", "::", 22, "sshd", 58, "ssh.service") in found
+    assert Listener("tcp", "*", 10250, "kubelet", 2262, "kubelet.service") in found
+    assert Listener("udp", "127.0.0.53", 53, "systemd-resolve", 611, "") in found
+
+
+def test_the_kernel_and_pods_are_told_apart() -> None:
+    by_port = {listener.port: listener for listener in Listeners().value(SS)}
+    assert (by_port[8472].process, by_port[8472].pid) == ("", 0)
+    assert (by_port[8080].process, by_port[8080].unit) == ("my app", PODS)
+
+
+def test_no_ss_no_listeners() -> None:
+    assert Listeners().value(b"") == ()
+
+
+def test_a_real_listener_is_found() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        found = read_here(Listeners())[Listeners()]
+        assert server.getsockname()[1] in {listener.port for listener in found if listener.protocol == "tcp"}
+
+
+OPT, ETCD = DiskSpace(PurePosixPath("/opt/kbootstrap")), DiskSpace(PurePosixPath("/var/lib/etcd"))
+
+DF = b"""\
+free
+occupied
+270553174016 48509882368 16777216 15890905 /
+  5055303680  5055131648        0        0 /var/lib/etcd
+ro /run/host
+ro /var/lib/etcd
+"""
+
+
+def test_space_is_that_of_the_file_system_below() -> None:
+    seen = DiskSpace.parse((OPT, ETCD), DF)
+    assert seen[OPT] == Space("/", 270553174016, 48509882368, 15890905, read_only=False, occupied=False)
+    assert seen[ETCD] == Space("/var/lib/etcd", 5055303680, 5055131648, None, read_only=True, occupied=True)
+
+
+def test_unreadable_space_is_unknown() -> None:
+    assert DiskSpace.parse((OPT, ETCD), b"free\noccupied\n") == {OPT: UNKNOWN, ETCD: UNKNOWN}
+
+
+def test_space_here(tmp_path: Path) -> None:
+    there, empty = tmp_path / "some thing", tmp_path / "empty"
+    there.mkdir()
+    empty.mkdir()
+    (there / "file").touch()
+    facts = [DiskSpace(PurePosixPath(path)) for path in (there, empty, tmp_path / "not/yet/there")]
+    seen = read_here(*facts)
+    assert [seen[fact].occupied for fact in facts] == [True, False, False]
+    assert all(seen[fact].free_bytes > 0 for fact in facts)
+    assert len({seen[fact].mount for fact in facts}) == 1
+
+
+SHOWN = b"""\
+ExecStart={ path=/opt/kbootstrap/kubelet/current/kubelet ; argv[]=... ; pid=0 ; status=0/0 }
+Id=kubelet.service
+ActiveState=active
+FragmentPath=/etc/systemd/system/kubelet.service
+DropInPaths=
+
+ExecStart={ path=/usr/sbin/nginx ; argv[]=/usr/sbin/nginx -g daemon on; master_process on; ; pid=0 }
+Id=nginx.service
+ActiveState=active
+FragmentPath=/lib/systemd/system/nginx.service
+DropInPaths=
+
+ExecStart={ path=/usr/bin/containerd ; argv[]=/usr/bin/containerd ; pid=0 }
+Id=containerd.service
+ActiveState=activating
+FragmentPath=/lib/systemd/system/containerd.service
+DropInPaths=
+
+Id=k3s.service
+ActiveState=inactive
+FragmentPath=
+DropInPaths=
+
+
+stamps
+containerd.service
+journald.conf
+"""
+
+
+def test_services_are_ours_by_their_program_or_their_stamp() -> None:
+    assert RunningServices(("some",)).value(SHOWN) == (
+        Service("kubelet.service", ours=True),
+        Service("nginx.service", ours=False),
+        Service("containerd.service", ours=True),
+    )
+
+
+def test_without_systemd_nothing_runs() -> None:
+    assert RunningServices(("some",)).value(b"\n\nstamps\n") == ()
+
+
+NEIGHBOUR = Neighbour(IPv4Address("198.18.7.100"), PurePosixPath("/nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("shown", "answer"),
+    [
+        (b"198.18.7.100 dev eth0 lladdr 06:9b:10:59:5c:49 REACHABLE \n", "06:9b:10:59:5c:49"),
+        (b"198.18.7.100 dev eth0 lladdr 06:9b:10:59:5c:49 STALE \n", "06:9b:10:59:5c:49"),
+        (b"198.18.7.100 dev eth0  INCOMPLETE \n", None),
+        (b"198.18.7.100 dev eth0  FAILED \n", None),
+        (b"", None),
+    ],
+)
+def test_who_answers_for_an_address(shown: bytes, answer: str | None) -> None:
+    assert NEIGHBOUR.value(shown) == answer
+
+
+def test_an_own_address_is_nobody_elses() -> None:
+    result = shell(Neighbour(IPv4Address("127.0.0.1"), PurePosixPath("/nowhere")).command)
+    assert (result.exit_code, result.text) == (0, "")
