@@ -27,7 +27,8 @@ class Neighbour(Single[str | None]):
         )
         return (
             f'if [ ! -e {self.unless} ] && [ -z "$(ip -4 -o address show to {self.address})" ]; then\n'
-            f"{probe}; ip -4 neighbour show to {self.address}\nfi"
+            # What the kernel remembers may be who had the address a minute ago.
+            f"ip -4 neighbour flush to {self.address}; {probe}; ip -4 neighbour show to {self.address}\nfi"
         )
 
     def value(self, output: bytes) -> str | None:
