@@ -50,8 +50,8 @@ def nodes_ready(cluster: Cluster, host: Host) -> Check:
     names = " ".join(f"node/{node.name}" for node in cluster.nodes)
     return Check(
         "nodes-ready",
-        f"{KUBECTL} wait --for=create --timeout=${{REMAINING}}s {names} >/dev/null &&"
-        f" {KUBECTL} wait --for=condition=Ready --timeout=${{REMAINING}}s {names} >/dev/null",
+        f"{KUBECTL} wait --for=create --timeout=$(remaining)s {names} >/dev/null &&"
+        f" {KUBECTL} wait --for=condition=Ready --timeout=$(remaining)s {names} >/dev/null",
         deadline=180,
         hint="on a node that is not ready: journalctl -u kubelet -u containerd -u flanneld",
     )
@@ -61,7 +61,7 @@ def dns_ready(cluster: Cluster, host: Host) -> Check:
     """CoreDNS has all its replicas."""
     return Check(
         "dns-ready",
-        f"{KUBECTL} --namespace=kube-system rollout status deployment/coredns --timeout=${{REMAINING}}s",
+        f"{KUBECTL} --namespace=kube-system rollout status deployment/coredns --timeout=$(remaining)s",
         deadline=180,
         hint="kubectl -n kube-system describe deployment/coredns says why its pods do not start",
     )

@@ -8,8 +8,8 @@ class Check:
     """A state that must be reached within `deadline` seconds.
 
     `probe` is shell that succeeds when it is; what it prints explains a failure. It is repeated on the host every
-    `interval` seconds, so that waiting costs no round trips; a probe that watches by itself may take as long as
-    `$REMAINING` says.
+    `interval` seconds, so that waiting costs no round trips; a probe that watches by itself may take as many seconds
+    as `$(remaining)` says: at least one, because kubectl takes a negative timeout for a week.
     """
 
     name: str
@@ -22,11 +22,11 @@ class Check:
         """Shell that ends with 0 as soon as the probe does, or with 1 and the probe's last words."""
         return f"""\
 deadline=$(( $(date +%s) + {max(1, round(self.deadline * scale))} ))
+remaining() {{ left=$(( deadline - $(date +%s) )); [ "$left" -gt 0 ] && echo "$left" || echo 1; }}
 while :; do
-  REMAINING=$(( deadline - $(date +%s) ))
   if said=$( ( {self.probe}
   ) 2>&1 ); then exit 0; fi
-  if [ "$REMAINING" -le 0 ]; then printf '%s\\n' "$said"; exit 1; fi
+  if [ "$(date +%s)" -ge "$deadline" ]; then printf '%s\\n' "$said"; exit 1; fi
   sleep {self.interval}
 done
 """

@@ -44,6 +44,12 @@ def test_a_check_waits_until_its_probe_succeeds(tmp_path: object) -> None:
     assert shell(Check("third-try", probe, deadline=20, interval=0.01).script()).ok
 
 
+def test_a_probe_that_watches_by_itself_is_never_told_to_wait_for_ever() -> None:
+    """kubectl takes a negative timeout for a week."""
+    result = shell(Check("watching", "sleep 2; echo $(remaining); false", deadline=1, interval=0.01).script())
+    assert (result.ok, result.text.split()) == (False, ["1"])
+
+
 def test_a_check_gives_up_at_its_deadline_and_repeats_the_probes_last_words() -> None:
     result = shell(Check("never", "echo the reason; false", deadline=1, interval=0.05).script())
     assert not result.ok
