@@ -23,9 +23,10 @@ DEFAULT_INVENTORY = Path("inventory.yml")
 
 def load(inventory: Path) -> "Cluster":
     """The cluster that the inventory describes; warnings go to standard error."""
-    from kbootstrap.model.load import load_inventory  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.artifacts.catalogue import load_catalogue  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.model.load import load_inventory  # noqa: PLC0415
 
-    return load_inventory(inventory, environ=os.environ, emit=_warn)
+    return load_inventory(inventory, environ=os.environ, known=tuple(load_catalogue().releases), emit=_warn)
 
 
 def _warn(event: Event) -> None:
