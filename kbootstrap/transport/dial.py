@@ -12,8 +12,9 @@ from paramiko import Channel, MissingHostKeyPolicy, PKey, SSHClient, Transport
 
 from kbootstrap.errors import KbootstrapError
 from kbootstrap.model.cluster import Host
+from kbootstrap.transport.channel import OrderedTransport
 from kbootstrap.transport.failure import unreachable
-from kbootstrap.transport.jump import Jump, Jumps, close_chain
+from kbootstrap.transport.jump import Jump, Jumps, close_chain, hang_up
 from kbootstrap.transport.known_hosts import HostKey, Identity
 from kbootstrap.transport.login import Login
 from kbootstrap.transport.route import Route, Target, load_config, route
@@ -87,7 +88,7 @@ class Dialer:
 
     def close(self, line: Line) -> None:
         """Ends a connection, and that of its jump host when nobody else uses it."""
-        line.connection.client.close()
+        hang_up(line.connection)
         if line.jump is not None:
             self._jumps.leave(line.jump)
 
@@ -139,7 +140,7 @@ class Dialer:
         try:
             connection.open()
         except BaseException as error:
-            connection.client.close()
+            hang_up(connection)
             if not isinstance(error, Exception):
                 raise
             # Of any type: paramiko passes on whatever its thread met in what a server sent.
@@ -168,7 +169,7 @@ def _transport(identity: Identity, limits: Timeouts, sock: socket.socket | Chann
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             # paramiko sends signs of life and does not miss the answers; the kernel does.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(limits.silence * 1000))
-    transport = Transport(sock)
+    transport = OrderedTransport(sock)
     transport.handshake_timeout = limits.banner + limits.connect
     transport.set_keepalive(int(limits.keepalive))
     security = transport.get_security_options()

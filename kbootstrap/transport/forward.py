@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from paramiko import Channel, SSHException, Transport
 
 from kbootstrap.errors import Unreachable
+from kbootstrap.transport.channel import ordered
 
 LOOPBACK = "127.0.0.1"
 
@@ -68,6 +69,11 @@ def _end(pair: tuple[socket.socket, Channel]) -> None:
         # Wakes the thread that reads it; closing alone does not.
         local.shutdown(socket.SHUT_RDWR)
     local.close()
+    _close(channel)
+
+
+def _close(channel: Channel) -> None:
+    """Also when the connection is lost already."""
     with suppress(OSError, EOFError, SSHException):
         channel.close()
 
@@ -143,9 +149,10 @@ class ReverseTunnels:
 
     def _arrived(self, channel: Channel, _origin: Address, server: Address) -> None:
         """Called by the connection's own thread, which must not be kept."""
+        channel = ordered(channel)
         served = self._served.get(server[1])
         if served is None:
-            threading.Thread(target=channel.close, daemon=True).start()
+            _close(channel)
         else:
             threading.Thread(target=_inward, args=(channel, *served), daemon=True).start()
 
@@ -156,6 +163,6 @@ def _inward(channel: Channel, local_port: int, pipes: Pipes) -> None:
         local.settimeout(None)
         local.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError:
-        channel.close()
+        _close(channel)
         return
     pipes.join(local, channel)

@@ -3,9 +3,11 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import fabric
+from paramiko import SSHException
 
 from kbootstrap.transport.route import Target
 
@@ -67,5 +69,11 @@ class Jumps:
 def close_chain(connection: fabric.Connection) -> None:
     """Closes a connection and all that it goes through, the innermost first."""
     while isinstance(connection, fabric.Connection):
-        connection.client.close()
+        hang_up(connection)
         connection = connection.gateway
+
+
+def hang_up(connection: fabric.Connection) -> None:
+    """Closes one connection, however dead it is, or what it goes through."""
+    with suppress(SSHException, OSError, EOFError):
+        connection.client.close()

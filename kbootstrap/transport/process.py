@@ -1,7 +1,7 @@
 """One command on a channel: its input sent, its output collected, its deadline kept."""
 
 import itertools
-import select
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -95,7 +95,7 @@ def _lost_connection() -> Iterator[None]:
     except TimeoutError:
         raise
     except (SSHException, EOFError, OSError) as error:
-        raise Unreachable(f"the connection was lost: {error}") from error
+        raise Unreachable(f"the connection was lost: {str(error) or 'the host closed it'}") from error
 
 
 class _SessionRefused(Exception):
@@ -119,11 +119,29 @@ def _session(transport: Transport) -> Channel:
         raise
 
 
+class _Arrivals(threading.Event):
+    """Set whenever output arrives on either stream, and at the end of both; `take` resets it.
+
+    Channel.fileno() would do for one stream. For two, paramiko loses a wake-up now and then.
+    """
+
+    def clear(self) -> None:
+        """For paramiko, which clears it when one stream is empty: the other may not be."""
+
+    def take(self, timeout: float) -> None:
+        """Waits for it, and resets it before what has arrived is read."""
+        self.wait(timeout)
+        super().clear()
+
+
 class Process:
     """A command that was started on `channel`."""
 
     def __init__(self, channel: Channel, timeout: float, on_line: Callable[[str], None] | None = None) -> None:
         self._channel = channel
+        self._arrivals = _Arrivals()
+        channel.in_buffer.set_event(self._arrivals)
+        channel.in_stderr_buffer.set_event(self._arrivals)
         self._deadline = time.monotonic() + timeout
         self._timed_out = False
         self._stdout = Capture()
@@ -176,8 +194,6 @@ class Process:
     def _read(self) -> bool:
         """Reads until the end of both streams and the exit code; False when the deadline came first."""
         channel = self._channel
-        poll = select.poll()
-        poll.register(channel.fileno(), select.POLLIN)
         quiet_since = time.monotonic()
         while not channel.eof_received and not channel.closed:
             now = time.monotonic()
@@ -185,8 +201,8 @@ class Process:
                 return True
             if now >= self._deadline:
                 return False
-            poll.poll(min(self._deadline - now, LINGER_SECONDS) * 1000)
-            if self._take():
+            self._arrivals.take(min(self._deadline - now, LINGER_SECONDS))
+            while self._take() and time.monotonic() < self._deadline:
                 quiet_since = time.monotonic()
         while self._take():
             pass

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -301,6 +302,27 @@ def test_reconnects_to_a_host_that_takes_its_time(server: Server) -> None:
     server.stop()
     with pytest.raises(Unreachable, match="refuses"):
         connection.reconnect(timeout=1)
+
+
+def test_commands_leave_no_files_or_threads_open(connection: Connection) -> None:
+    def left() -> tuple[int, int]:
+        return sum(1 for _ in Path("/proc/self/fd").iterdir()), threading.active_count()
+
+    connection.run("true")
+    before = left()
+    for _ in range(10):
+        connection.run("cat", stdin=b"x")
+    assert left() == before
+
+
+def test_closing_while_sending_costs_a_command_and_not_the_connection(connection: Connection) -> None:
+    """A command may end before it has read its input; nothing must be sent on its channel any more."""
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda _: connection.run("exec <&-; exit 5", stdin=bytes(300_000)), range(40)))
+        writes = [pool.submit(connection.put, bytes(300_000), "/proc/none/file") for _ in range(40)]
+        assert {type(write.exception()) for write in writes} == {CommandFailed}
+    assert {result.exit_code for result in results} == {5}
+    assert connection.run("true").ok
 
 
 def test_a_closed_connection_refuses_and_closes_again(server: Server) -> None:
