@@ -71,8 +71,8 @@ class Kube:
                 _request_timeout=REQUEST_SECONDS,
             )
             session.run_forever(timeout=REQUEST_SECONDS)
-            said = str(session.read_all()).strip()
-            return (None if session.is_open() else session.returncode), said
+            code: int | None = None if session.is_open() else session.returncode
+            return code, str(session.read_all()).strip()
 
     def _object(
         self, method: str, path: str, body: Object | None = None, query: Mapping[str, str] | None = None

@@ -105,11 +105,14 @@ class Narrator:
         return self._explained(message, _MEANING.get(op, f"{op} {{}}").format(shown(right)), shown(left))
 
     def _explained(self, message: str, expected: str | None = None, found: str | None = None) -> Finding:
+        """With the latest command; and with its output where that was not interpreted already."""
         last = self.log.last
         if last is None:
             return Finding(message, expected, found)
+        if found is not None:
+            return Finding(message, expected, found, last.command)
         output = "\n".join(part for part in (last.text, last.errors) if part) or f"(exit code {last.exit_code})"
-        return Finding(message, expected, found, last.command, _tail(output))
+        return Finding(message, command=last.command, output=_tail(output))
 
 
 def _is_empty(call: pytest.CallInfo[None]) -> bool:

@@ -112,7 +112,7 @@ def running_pods(api: Kube, namespace: str, nodes: Collection[str], scale: float
         }
         missing = [node for node in nodes if node not in ready]
         if not missing or time.monotonic() > deadline:
-            return Pods(ready, {node: problem_of(pods.get(node)) for node in missing})
+            return Pods(ready, {node: _problem(api, namespace, pods.get(node)) for node in missing})
         time.sleep(INTERVAL)
 
 
@@ -129,13 +129,20 @@ def _is_ready(pod: Object) -> bool:
     return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
-def problem_of(pod: Object | None) -> str:
-    """Why a pod is not ready, as far as it says."""
+def _problem(api: Kube, namespace: str, pod: Object | None) -> str:
+    """Why a pod is not ready: the latest warning about it, else what it says itself."""
     if pod is None:
         return "there is no pod for it: is kube-controller-manager well?"
+    about = f"involvedObject.name={pod['metadata']['name']},type=Warning"
+    warnings = api.items(f"{NAMESPACES}/{namespace}/events", fieldSelector=about)
+    return str(warnings[-1]["message"]) if warnings else state_of(pod)
+
+
+def state_of(pod: Object) -> str:
+    """What a pod that is not ready says of itself."""
     for status in pod["status"].get("containerStatuses", ()):
         state = status["state"].get("waiting") or status["state"].get("terminated")
         if state:
-            return f"{state['reason']}: {state.get('message', 'no message')}"
+            return ": ".join(part for part in (state["reason"], state.get("message")) if part)
     said = [item["message"] for item in pod["status"].get("conditions", ()) if item.get("message")]
     return said[0] if said else f"it is {pod['status'].get('phase', 'unknown')}"

@@ -68,7 +68,7 @@ def _verdict(report: Report) -> str:
     failures, passed, skipped = (report.count(v) for v in (Verdict.FAILED, Verdict.PASSED, Verdict.SKIPPED))
     if not report.outcomes:
         return "[red]Nothing was looked at.[/]"
-    left = f", {skipped} do not apply" if skipped else ""
+    left = f", {skipped} left out" if skipped else ""
     if failures:
         return f"[bold red]{failures} of {failures + passed} tests failed[/]{left} ({report.seconds:.1f} s)."
     return f"[bold green]All {passed} tests passed[/]{left} ({report.seconds:.1f} s)."

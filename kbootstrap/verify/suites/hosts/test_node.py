@@ -2,6 +2,7 @@
 
 import json
 from ipaddress import IPv4Network
+from typing import Any
 
 import pytest
 from testinfra.host import Host as Remote
@@ -15,9 +16,9 @@ def test_runtime(host: Remote) -> None:
     """containerd can run pods, and has a network for them."""
     info = host.run("/usr/local/bin/crictl --timeout=10s info")
     assert info.succeeded, "on the host: journalctl -u containerd"
-    conditions = {item["type"]: item["status"] for item in json.loads(info.stdout)["status"]["conditions"]}
-    ready = {name: conditions.get(name, False) for name in ("RuntimeReady", "NetworkReady")}
-    assert ready == {"RuntimeReady": True, "NetworkReady": True}, "the runtime is not ready"
+    conditions = {item["type"]: item for item in json.loads(info.stdout)["status"]["conditions"]}
+    ready = {name: _condition(conditions.get(name)) for name in ("RuntimeReady", "NetworkReady")}
+    assert ready == {"RuntimeReady": "yes", "NetworkReady": "yes"}, "the runtime is not ready"
 
 
 def test_kubelet(host: Remote) -> None:
@@ -50,3 +51,9 @@ def test_pod_network(host: Remote, cluster: Cluster) -> None:
     inside = IPv4Network(subnet, strict=False).subnet_of(cluster.settings.network.pods)
     assert inside, f"{subnet} is outside of {cluster.settings.network.pods}"
     assert host.file("/etc/cni/net.d/10-flannel.conflist").is_file, "the container runtime was not told of it"
+
+
+def _condition(condition: dict[str, Any] | None) -> str:
+    if condition is None:
+        return "unknown"
+    return "yes" if condition["status"] else str(condition.get("message") or "no")

@@ -3,7 +3,7 @@
 import pytest
 from testinfra.host import Host as Remote
 
-from kbootstrap.model.cluster import Cluster
+from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.verify.layout import Package, Sysctl
 
 
@@ -35,16 +35,15 @@ def test_swap(host: Remote, cluster: Cluster) -> None:
     assert swaps == [], "swap is on, and kubelet's memory limits do not hold"
 
 
-def test_names(host: Remote, cluster: Cluster) -> None:
+def test_names(host: Remote, subject: Host, cluster: Cluster) -> None:
     """Every host's name leads to its address."""
     if not cluster.settings.host.manage_hosts_file:
         pytest.skip("the inventory leaves names to others")
     names = " ".join(other.name for other in cluster.hosts)
     resolved = host.run(f"for name in {names}; do getent ahostsv4 $name | head -1; done").stdout.splitlines()
     found = {line.split()[-1]: line.split()[0] for line in resolved if line.strip()}
-    wrong = {
-        other.name: found.get(other.name, "no address")
-        for other in cluster.hosts
-        if found.get(other.name) != str(other.address)
-    }
+    wanted = {other.name: str(other.address) for other in cluster.hosts}
+    wrong = {name: found.get(name, "no address") for name, address in wanted.items() if found.get(name) != address}
+    if wrong.get(subject.name, "").startswith("127."):  # Debian's custom for a host's own name
+        del wrong[subject.name]
     assert wrong == {}, "names lead elsewhere"

@@ -16,7 +16,7 @@ def test_image(node: Host, image_problems: Mapping[str, str]) -> None:
 
 def test_runs(pods: Pods, node: Host) -> None:
     """A pod runs on the node."""
-    assert node.name in pods.ready, pods.problems.get(node.name, "it is not ready")
+    assert pods.problems.get(node.name, "ready") == "ready", f"on {node.name}: journalctl -u kubelet -u containerd"
 
 
 def test_logs(api: Kube, stage: Stage, pods: Pods, node: Host) -> None:
