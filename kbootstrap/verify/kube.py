@@ -56,23 +56,24 @@ class Kube:
 
     def run(self, namespace: str, pod: str, command: Sequence[str]) -> tuple[int | None, str]:
         """Runs a command in a pod: its exit code, None when it did not end in time, and what it printed."""
-        from kubernetes.client import ApiClient, CoreV1Api  # noqa: PLC0415 - heavy
-        from kubernetes.stream import stream  # noqa: PLC0415
+        from kubernetes.client.exceptions import ApiException  # noqa: PLC0415
+        from kubernetes.stream import ws_client  # noqa: PLC0415 - the typed API would import for a second more
 
-        with ApiClient(self.client.configuration) as own:  # a stream changes its client while it runs
-            session = stream(
-                CoreV1Api(own).connect_get_namespaced_pod_exec,
-                pod,
-                namespace,
-                command=list(command),
-                stdout=True,
-                stderr=True,
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/exec"
+        try:
+            session: Any = ws_client.websocket_call(  # type: ignore[no-untyped-call]
+                self.client.configuration,
+                "GET",
+                f"{self.client.configuration.host}{path}",
+                query_params=[("command", list(command)), ("stdout", "true"), ("stderr", "true")],
+                headers={"sec-websocket-protocol": ws_client.V4_CHANNEL_PROTOCOL},
                 _preload_content=False,
-                _request_timeout=REQUEST_SECONDS,
             )
             session.run_forever(timeout=REQUEST_SECONDS)
-            code: int | None = None if session.is_open() else session.returncode
-            return code, str(session.read_all()).strip()
+        except ApiException as error:
+            raise CommandFailed(f"the API refuses: {error.reason}", command=f"GET {path}") from error
+        code: int | None = None if session.is_open() else session.returncode
+        return code, str(session.read_all()).strip()
 
     def _object(
         self, method: str, path: str, body: Object | None = None, query: Mapping[str, str] | None = None
