@@ -1,8 +1,10 @@
 """The source `release`: what the projects publish, at their own addresses or on a mirror of them."""
 
+import json
 import re
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock, Thread
@@ -108,12 +110,23 @@ class ReleaseSource:
 
 
 def find_digest(text: str, file: str) -> str | None:
-    """The SHA-256 of `file` in a published digest file: a bare digest, or sha256sum's lines."""
+    """The SHA-256 of `file` in what is published: a bare digest, sha256sum's lines, or GitHub's answer."""
+    if text.lstrip().startswith("{"):
+        return _github_digest(text, file)
     lines = [line.split() for line in text.splitlines() if _SHA256.search(line)]
     for words in lines:
         if len(words) > 1 and words[-1].lstrip("*./") == file:
             return words[0].lower()
     return lines[0][0].lower() if len(lines) == 1 and len(lines[0]) == 1 else None
+
+
+def _github_digest(text: str, file: str) -> str | None:
+    """The digest of one of a release's files in GitHub's description of that release."""
+    with suppress(ValueError, TypeError, KeyError, AttributeError):
+        digests = {asset["name"]: asset["digest"] for asset in json.loads(text)["assets"]}
+        kind, _, digest = digests[file].partition(":")
+        return digest.lower() if kind == "sha256" and _SHA256.fullmatch(digest) else None
+    return None
 
 
 def answers(url: str, timeout: float) -> bool:

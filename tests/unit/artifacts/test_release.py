@@ -1,4 +1,5 @@
 import errno
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -200,6 +201,20 @@ def test_an_unwritable_cache_is_a_plain_error(impatient: SourceSettings, tmp_pat
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ArtifactError, match="file"):
         obtain([KUBELET], impatient, Cache(tmp_path / "file" / "cache"))
+
+
+def test_digests_that_github_publishes() -> None:
+    assets = [
+        {"name": "flannel.tar.gz", "digest": f"sha256:{'AB' * 32}"},
+        {"name": "old.tar.gz", "digest": None},
+        {"name": "odd.tar.gz", "digest": "sha512:00"},
+    ]
+    text = json.dumps({"assets": assets})
+    assert find_digest(text, "flannel.tar.gz") == "ab" * 32
+    for name in ("old.tar.gz", "odd.tar.gz", "another.tar.gz"):
+        assert find_digest(text, name) is None
+    for strange in ("{", "{}", '{"assets": [1]}', '{"assets": null}'):
+        assert find_digest(strange, "flannel.tar.gz") is None
 
 
 @given(digest=st.binary(min_size=32, max_size=32), name=st.sampled_from(["kubelet", "runc.amd64", "a-1.tgz"]))
