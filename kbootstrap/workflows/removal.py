@@ -178,7 +178,7 @@ def state(cluster: Cluster, host: Host, removal: Removal) -> list[Step]:
         PurePosixPath("/var/log/containers"),
         PurePosixPath("/var/log/kubernetes"),
     )
-    return [*steps, _emptied("delete the data", folders)]
+    return [*steps, emptied("delete the data", folders)]
 
 
 def _put_aside(kept: PurePosixPath) -> Step:
@@ -220,7 +220,7 @@ def programs(cluster: Cluster, host: Host, removal: Removal) -> list[Step]:
             f"rmdir {containerd.CNI_BIN} {containerd.CNI_BIN.parent} 2>/dev/null || true",
             f"{commands} -print",
         ),
-        _emptied(
+        emptied(
             "delete keys and programs",
             (paths.KUBERNETES, CERTS, nginx.CONFIG.parent, PurePosixPath("/opt/containerd"), OPT),
         ),
@@ -269,7 +269,7 @@ _OUR_ETCD_USER = f"getent passwd {etcd.USER} | grep -qF ':{etcd.DATA}:/usr/sbin/
 
 def marks(cluster: Cluster, host: Host, removal: Removal) -> list[Step]:
     """Our own folder. The journal stays: it tells that, and by whom, the host was reset."""
-    return [_emptied("remove the marks", (PurePosixPath("/var/cache/kbootstrap"), MARKS))]
+    return [emptied("remove the marks", (PurePosixPath("/var/cache/kbootstrap"), MARKS))]
 
 
 PHASES: Mapping[str, Callable[[Cluster, Host, Removal], list[Step]]] = {
@@ -293,7 +293,7 @@ def _joined(values: Iterable[object]) -> str:
     return " ".join(quote(value) for value in values)
 
 
-def _emptied(title: str, folders: tuple[PurePosixPath, ...]) -> Command:
+def emptied(title: str, folders: tuple[PurePosixPath, ...]) -> Command:
     """Deletes folders; of one that is a disk of its own, what is in it."""
     names = _joined(folders)
     return Command(
