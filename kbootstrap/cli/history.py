@@ -43,7 +43,10 @@ def history(
 
 def _table(runs: "tuple[PastRun, ...]") -> Table:
     table = Table("began (UTC)", "run", "who", "command", "outcome", "changes", "seconds", "error")
+    for column in table.columns[:-1]:
+        column.no_wrap = True
     table.columns[5].justify = table.columns[6].justify = "right"
+    table.columns[-1].overflow = "fold"
     for run in runs:
         outcome = f"[{STYLES.get(run.outcome, 'default')}]{escape(run.outcome)}[/]"
         known = run.outcome != "cut short"

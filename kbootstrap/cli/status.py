@@ -56,7 +56,7 @@ def show_status(found: "Status", console: Console) -> None:
         ("nodes", _nodes(found)),
         ("certificates", _certificates(found)),
         ("last run", _last_run(found)),
-        ("unreachable", (f"{BAD} {escape(host)}: {escape(why)}" for host, why in found.unreachable.items())),
+        ("unreachable", (f"{BAD} {escape(host)}: {escape(unread.why)}" for host, unread in found.unreachable.items())),
     ):
         for number, line in enumerate(lines):
             table.add_row("" if number else title, line)
@@ -125,7 +125,7 @@ def _nodes(found: "Status") -> Iterator[str]:
         days = (found.seen_at - node.created).days
         state = "Ready" if node.ready == "True" else "NotReady" if node.ready == "False" else "silent"
         more = "" if node.schedulable else ", cordoned"
-        mark = GOOD if node.ready == "True" else BAD
+        mark = UNKNOWN if node.name in found.unreachable else GOOD if node.ready == "True" else BAD
         yield f"{mark} {escape(node.name):<10} {state:<8} {escape(node.version)}, {days} d{more}"
     for name in found.missing_nodes:
         yield f"{BAD} {escape(name):<10} missing"

@@ -34,8 +34,8 @@ def troubles(status: Status, settings: Settings) -> list[Trouble]:
 
 
 def _unreachable(status: Status, _: Settings) -> Iterator[Trouble]:
-    for host, why in status.unreachable.items():
-        yield Trouble(host, f"cannot be read: {why}", "is it powered on, and does `ssh` to it work by hand?")
+    for host, unread in status.unreachable.items():
+        yield Trouble(host, f"cannot be read: {unread.why}", unread.hint)
 
 
 def _endpoint(status: Status, _: Settings) -> Iterator[Trouble]:

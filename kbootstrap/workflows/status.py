@@ -1,7 +1,7 @@
 """`status`: how a cluster is, part by part. It works on a broken one: what cannot be known says why."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from statistics import median
 from typing import Any
@@ -33,6 +33,10 @@ _LOCK = LockNote(NOTE)
 _NODES = KubeNodes(KUBECTL)
 _ETCD = EtcdStatus(LOCAL_BIN / "etcdctl")
 _CERTIFICATES = CertificateExpiry()
+
+CONNECT_SECONDS = 4.0
+"""For a TCP connection: two lost packets."""
+LOG_IN_BY_HAND = "is it powered on, and does `ssh` to it work by hand?"
 
 CONTROLLER_MANAGER_PORT = 10257
 SCHEDULER_PORT = 10259
@@ -75,14 +79,22 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """Why a host could not be read, and what to do about it."""
+
+    why: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """A cluster's condition. `unreachable` says why, by host; where a value is None, it could not be known."""
+    """A cluster's condition; where a value is None, it could not be known."""
 
     cluster: str
     version: str
     seen_at: datetime
     hosts: tuple[str, ...]
-    unreachable: Mapping[str, str]
+    unreachable: Mapping[str, Unread]
     endpoint: Endpoint
     vip: str | None
     """None in the modes that have none."""
@@ -105,11 +117,20 @@ class Status:
 
 def read_status(cluster: Cluster) -> Status:
     """One round trip to every host that answers. Never raises because of the cluster's condition."""
-    with reached(cluster) as (connections, failures):
+    with reached(_impatient(cluster)) as (connections, failures):
         outcomes = on_all(connections, lambda name, connection: _look(cluster, cluster.host(name), connection))
     seen = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Facts)}
     unread = failures | {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, KbootstrapError)}
-    return condition(cluster, seen, {name: error.message for name, error in unread.items()}, datetime.now(UTC))
+    reasons = {name: Unread(error.message, error.hint or LOG_IN_BY_HAND) for name, error in unread.items()}
+    return condition(cluster, seen, reasons, datetime.now(UTC))
+
+
+def _impatient(cluster: Cluster) -> Cluster:
+    """The same cluster; a host without power is given up earlier than by a run that must not miss one."""
+    timeouts = cluster.settings.timeouts
+    seconds = min(timeouts.connect_seconds, CONNECT_SECONDS)
+    hasty = timeouts.model_copy(update={"connect_seconds": seconds})
+    return replace(cluster, settings=cluster.settings.model_copy(update={"timeouts": hasty}))
 
 
 def _look(cluster: Cluster, host: Host, connection: Connection) -> Facts | KbootstrapError:
@@ -141,7 +162,7 @@ def _healths(cluster: Cluster, host: Host) -> dict[str, Health]:
     return {"kube-apiserver.service": own, **{unit: Health(url) for unit, url in _LOOPBACK_HEALTH.items()}}
 
 
-def condition(cluster: Cluster, seen: Mapping[str, Facts], unreachable: Mapping[str, str], now: datetime) -> Status:
+def condition(cluster: Cluster, seen: Mapping[str, Facts], unreachable: Mapping[str, Unread], now: datetime) -> Status:
     """The cluster's condition, from what was read from those hosts that answered."""
     api = next((view for name in seen if (view := _api(cluster, name, seen)) is not None), None)
     vip = cluster.settings.endpoint.vip

@@ -126,7 +126,7 @@ def _slow_disk(host: Host, latencies: tuple[float, ...]) -> Iterator[Finding]:
         yield Finding(
             host.name,
             "disk",
-            f"a synced write where etcd's data will be takes up to {slow * 1000:.0f} ms;"
+            f"a synced write where etcd's data will be takes up to {slow * 1000:.1f} ms;"
             f" etcd wants {SLOWEST_SYNC * 1000:.0f} ms",
             f"put {etcd.DATA} on a faster disk (SSD or NVMe, no network file system), or expect leader changes",
             stops=False,

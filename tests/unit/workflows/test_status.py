@@ -19,7 +19,7 @@ from kbootstrap.facts.runs import LastLines, LockNote
 from kbootstrap.facts.units import NO_UNIT, UnitState, UnitStatus
 from kbootstrap.model.cluster import Host
 from kbootstrap.workflows.diagnosis import Trouble, troubles
-from kbootstrap.workflows.status import Status, condition, status_facts
+from kbootstrap.workflows.status import Status, Unread, condition, status_facts
 from tests.unit.workflows.hosts import VIP, cluster, identity
 
 CLUSTER = cluster()
@@ -94,7 +94,7 @@ def status(
 ) -> Status:
     changes = changed or {}
     seen = {host.name: facts(host, changes.get(host.name)) for host in CLUSTER.hosts if host.name not in unreachable}
-    return condition(CLUSTER, seen, dict.fromkeys(unreachable, "no route to host"), NOW)
+    return condition(CLUSTER, seen, dict.fromkeys(unreachable, Unread("no route to host", "look")), NOW)
 
 
 def wrong(status: Status) -> list[Trouble]:
