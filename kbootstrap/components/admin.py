@@ -22,7 +22,6 @@ def admin(site: Site) -> list[Step]:
     port = site.cluster.settings.endpoint.port
     server = f"127.0.0.1:{port}" if has_proxy(site.cluster, site.host) else own_apiserver(site)
     return [
-        *KUBECTL.deliver(site),
         KUBECTL.use(site),
         kubeconfig(site, ADMIN_CONF, server, ADMIN_USER, (ADMIN_GROUP,)),
         Directory(ADDONS),

@@ -1,7 +1,7 @@
 """Programs in versioned folders: `/opt/kbootstrap/COMPONENT/VERSION/NAME`, with a `current` link beside them.
 
 A change of version is a new folder, a link and a restart; going back is the same. What several hosts' phases need
-is delivered ahead of time (see `node_binaries`): as long as the link stays, nothing runs it.
+is delivered ahead of time (the components `…-binaries`): as long as the link stays, nothing runs it.
 """
 
 from dataclasses import dataclass
@@ -78,6 +78,12 @@ CNI_PLUGINS = Binaries(
 KUBELET = Binaries("kubelet", ("kubelet",))
 KUBE_PROXY = Binaries("kube-proxy", ("kube-proxy",))
 FLANNEL = Binaries("flannel", ("flanneld",))
+
+
+def control_plane_binaries(site: Site) -> list[Step]:
+    """What makes a host a control plane (etcd's programs excepted), delivered in the order in which it is started."""
+    wanted = (APISERVER, KUBECTL, CONTROLLER_MANAGER, SCHEDULER)
+    return [step for binaries in wanted for step in binaries.deliver(site)]
 
 
 def node_binaries(site: Site) -> list[Step]:

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from kbootstrap.components.addons import coredns, rbac
 from kbootstrap.components.admin import admin
 from kbootstrap.components.authorities import authorities
-from kbootstrap.components.binaries import node_binaries
+from kbootstrap.components.binaries import control_plane_binaries, node_binaries
 from kbootstrap.components.containerd import containerd
 from kbootstrap.components.etcd import etcd
 from kbootstrap.components.flannel import flannel
@@ -29,6 +29,7 @@ COMPONENTS: Mapping[str, Component] = MappingProxyType(
         "authorities": authorities,
         "packages": packages,
         "etcd": etcd,
+        "control-plane-binaries": control_plane_binaries,
         "admin": admin,
         "kube-apiserver": kube_apiserver,
         "kube-controller-manager": kube_controller_manager,

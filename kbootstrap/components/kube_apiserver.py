@@ -42,11 +42,13 @@ AUDIT_MEGABYTES = 100
 
 
 def kube_apiserver(site: Site) -> list[Step]:
-    """The apiserver of this host, at the host's own address; the endpoint's port.
+    """The apiserver of this host, at the host's own address and the endpoint's port.
+
+    Its binary is delivered by `control_plane_binaries`, like those of the other parts.
 
     Healthy when `curl --cacert /etc/kubernetes/pki/ca.crt https://HOST:6443/readyz` says ok.
     """
-    return [*APISERVER.deliver(site), APISERVER.use(site), *_certificates(site), *_files(site), *_service(site)]
+    return [APISERVER.use(site), *_certificates(site), *_files(site), *_service(site)]
 
 
 def _certificates(site: Site) -> list[Step]:

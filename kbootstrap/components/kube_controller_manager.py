@@ -41,7 +41,6 @@ def kube_controller_manager(site: Site) -> list[Step]:
         paths.SERVICE_ACCOUNT_PRIVATE,
     )
     return [
-        *CONTROLLER_MANAGER.deliver(site),
         CONTROLLER_MANAGER.use(site),
         kubeconfig(site, KUBECONFIG, own_apiserver(site), USER),
         service.file(UNIT),

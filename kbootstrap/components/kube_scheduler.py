@@ -54,7 +54,6 @@ def kube_scheduler(site: Site) -> list[Step]:
         paths.FRONT_PROXY_CA_CERTIFICATE,
     )
     return [
-        *SCHEDULER.deliver(site),
         SCHEDULER.use(site),
         kubeconfig(site, KUBECONFIG, own_apiserver(site), USER),
         service.file(UNIT),

@@ -20,6 +20,8 @@ from kbootstrap.steps.step import Step
 from kbootstrap.steps.unit import Unit
 
 UNIT = "kubelet.service"
+UNIT_MODE = 0o600
+"""CIS 4.1.1."""
 FOLDER = PurePosixPath("/var/lib/kubelet")
 CONFIG = FOLDER / "config.yaml"
 SERVING = FOLDER / "pki/kubelet"
@@ -107,7 +109,7 @@ def _service(site: Site) -> list[Step]:
         SERVING.with_suffix(".crt"),
         SERVING.with_suffix(".key"),
     )
-    return [service.file(UNIT), Unit(UNIT, inputs)]
+    return [service.file(UNIT, UNIT_MODE), Unit(UNIT, inputs)]
 
 
 def _config(site: Site) -> dict[str, Any]:

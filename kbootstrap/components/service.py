@@ -72,9 +72,9 @@ class Service:
     options: Mapping[str, str] = field(default_factory=dict)
     """Further lines of the [Service] section."""
 
-    def file(self, name: str) -> File:
+    def file(self, name: str, mode: int = 0o644) -> File:
         """The unit as a file; `name` with its suffix."""
-        return File(unit_path(name), render("systemd/service.j2", self._quoted()))
+        return File(unit_path(name), render("systemd/service.j2", self._quoted()), mode)
 
     def _quoted(self) -> "_Unit":
         return _Unit(

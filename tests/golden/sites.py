@@ -164,6 +164,7 @@ def steps(of: Cluster, name: str) -> list[tuple[str, list[Step]]]:
     member = of.host(name)
     needed = {
         "etcd": member.is_etcd,
+        "control-plane-binaries": member.is_control_plane,
         "admin": member.is_control_plane,
         "kube-apiserver": member.is_control_plane,
         "kube-controller-manager": member.is_control_plane,
