@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection as Pipe
@@ -121,9 +122,11 @@ def _work(job: Job, pipes: Mapping[str, Pipe], writer: Pipe) -> None:
     os.setpgrp()  # Ctrl-C in the terminal is for the process that started us; it passes it on, once
     for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
         os.environ.pop(name, None)
-    try:
-        run_session(job, {name: Borrowed(name, pipe) for name, pipe in pipes.items()}, writer.send)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        writer.close()
+
+    def tell(outcome: Outcome) -> None:
+        with suppress(OSError):  # who started us was killed: nobody listens, and the rest ends soon
+            writer.send(outcome)
+
+    with suppress(KeyboardInterrupt):
+        run_session(job, {name: Borrowed(name, pipe) for name, pipe in pipes.items()}, tell)
+    writer.close()
