@@ -147,4 +147,6 @@ def _runs(status: Status, _: Settings) -> Iterator[Trouble]:
     if run is None or status.lock is not None or run.outcome == "ok":
         return
     how = "was cut short" if run.outcome == CUT_SHORT else f"ended as {run.outcome}: {run.error}".removesuffix(": ")
-    yield Trouble("runs", f"the last run (`{run.command}` by {run.who}, {run.at}) {how}", "`kbootstrap up` goes on")
+    yield Trouble(
+        "runs", f"the last run (`{run.command}` by {run.who}, {run.at}) {how}", f"`kbootstrap {run.command}` goes on"
+    )

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kbootstrap.errors import KbootstrapError
 from kbootstrap.events import Note, Sink
+from kbootstrap.facts.fact import read
 from kbootstrap.facts.identity import HostIdentity, Identity
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.transport.connection import Connection
@@ -55,10 +56,11 @@ def deep_preflight(cluster: Cluster, emit: Sink) -> Report:
 
 
 def _look(cluster: Cluster, name: str, connection: Connection) -> FirstLook | KbootstrapError:
+    """Two round trips: a clock that is read among things that take seconds tells little."""
     host = cluster.host(name)
-    wanted = (*preflight_facts(cluster, host), *between_facts(cluster, host))
     try:
-        return first_look(cluster, {name: connection}, {name: wanted})[name]
+        look = first_look(cluster, {name: connection}, {name: preflight_facts(cluster, host)})[name]
+        return replace(look, facts=look.facts.merged(read(connection, between_facts(cluster, host))))
     except KbootstrapError as error:
         return error
 

@@ -6,7 +6,7 @@ from typing import Any
 from kbootstrap.errors import PreflightFailed, Problem
 from kbootstrap.facts.fact import Fact
 from kbootstrap.model.cluster import Cluster, Host
-from kbootstrap.workflows.fitness.clocks import clocks
+from kbootstrap.workflows.fitness.clocks import Clock, clocks
 from kbootstrap.workflows.fitness.disks import disk_facts, disks
 from kbootstrap.workflows.fitness.finding import Finding, HostCheck
 from kbootstrap.workflows.fitness.machine import machine, machine_facts
@@ -33,7 +33,7 @@ def judge(cluster: Cluster, looks: Mapping[str, FirstLook]) -> list[Finding]:
         for finding in check(cluster, cluster.host(name), seen)
     ]
     found += networks(cluster, facts)
-    found += clocks(cluster, {name: looks[name].clock_offset for name in facts})
+    found += clocks(cluster, {name: Clock(looks[name].clock_offset, looks[name].clock_error) for name in facts})
     order = {name: number for number, name in enumerate(facts)}
     return sorted(found, key=lambda finding: order[finding.host])
 

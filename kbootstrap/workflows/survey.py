@@ -33,6 +33,9 @@ class FirstLook:
 
     facts: Facts
     clock_offset: float
+    """Seconds ahead of this machine's clock."""
+    clock_error: float = 0.0
+    """How far off that may be at most: half of the time in which the host read its clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,8 @@ def first_look(
         before = time.time()
         wanted: tuple[Fact[Any], ...] = (Identity(), InstalledPackages(), *pki_facts(host), *(more or {}).get(name, ()))
         facts = read(connection, wanted)
-        return FirstLook(facts, facts[Identity()].clock - (before + time.time()) / 2)
+        after = time.time()
+        return FirstLook(facts, facts[Identity()].clock - (before + after) / 2, (after - before) / 2)
 
     return on_all(connections, look)
 
