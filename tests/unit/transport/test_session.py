@@ -155,16 +155,16 @@ def test_output_held_open_in_the_background_is_not_waited_for(
     connection.run(f"kill {result.text}").require()
 
 
-@pytest.mark.parametrize("how", ["script", "stdin", "hold"])
+@pytest.mark.parametrize("how", ["script", "command", "hold"])
 def test_when_the_tool_is_killed_its_command_ends(server: Server, tmp_path: Path, how: str) -> None:
     """Nothing runs on, unwatched, while the next run of the tool begins."""
-    marker = f"sleep 103.{os.getpid()}"
+    marker = f"103.{os.getpid()}.{how}"
     tool = tmp_path / "tool.py"
     statement = {
-        "script": f"c.run_script('{marker}; true')",
-        "stdin": f"c.run('{marker}; true', stdin=b'x')",
-        "hold": "c.hold('echo; exec -a \"$0\" true; cat').__enter__(); c.run('sleep 1000')",
-    }[how].replace("sleep 1000", marker)
+        "script": f"c.run_script('sh -c \"sleep 1000; true\" {marker}')",
+        "command": f"c.run('sh -c \"sleep 1000; true\" {marker}', stdin=b'x')",
+        "hold": f"h = c.hold('echo; sh -c \"cat >/dev/null; true\" {marker}'); h.__enter__(); c.run('sleep 1000')",
+    }[how]
     tool.write_text(
         textwrap.dedent(f"""
         import pathlib
@@ -179,10 +179,12 @@ def test_when_the_tool_is_killed_its_command_ends(server: Server, tmp_path: Path
         """)
     )
     killed = subprocess.Popen([sys.executable, tool])
-    assert wait_until(lambda: runs(f"^{marker}"), 10)
-    killed.kill()
-    killed.wait()
-    assert wait_until(lambda: not runs(f"^{marker}"))
+    try:
+        assert wait_until(lambda: runs(f"^sh -c .*{marker}"), 30)
+    finally:
+        killed.kill()
+        killed.wait()
+    assert wait_until(lambda: not runs(f"^sh -c .*{marker}"))
 
 
 def test_two_threads_may_use_it_and_more_than_sshd_lets_in_at_once(make_server: Callable[..., Server]) -> None:
