@@ -104,7 +104,8 @@ def _taken_ports(cluster: Cluster, host: Host, listeners: tuple[Listener, ...]) 
         }
         for process, pid, unit in sorted(holders):
             holder = f"{process or 'an unseen process'} (pid {pid}{f', {unit}' if unit else ''})"
-            stop = f"systemctl disable --now {unit}" if unit.endswith(".service") else f"stop it (kill {pid})"
+            is_service = unit.endswith(".service") and not unit.startswith("ssh")  # somebody's session is no service
+            stop = f"systemctl disable --now {unit}" if is_service else f"stop it (kill {pid})"
             yield Finding(
                 host.name,
                 "services",

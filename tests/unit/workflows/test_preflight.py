@@ -214,6 +214,11 @@ def test_a_port_that_is_taken_names_its_process() -> None:
     assert "systemctl disable --now haproxy.service" in problem.hint
 
 
+def test_nobody_is_told_to_stop_the_ssh_server() -> None:
+    [problem] = errors_of("cp1", {Listeners(): (foreign(6443, "python3", "ssh.service"),)})
+    assert problem.hint == "on the host: stop it (kill 4711), or let it use another port"
+
+
 @pytest.mark.parametrize(
     "listener",
     [
