@@ -12,7 +12,7 @@ from kbootstrap.engine.order import Job, dependencies
 from kbootstrap.engine.plan import Plan, Task
 from kbootstrap.engine.script import finished, task_script
 from kbootstrap.errors import CheckFailed, CommandFailed, HostsFailed, KbootstrapError
-from kbootstrap.events import ChangeMade, PhaseFinished, PhaseStarted, Sink
+from kbootstrap.events import ChangeMade, Note, PhaseFinished, PhaseStarted, Sink
 from kbootstrap.transport.connection import Connection
 
 TASK_TIMEOUT = 900.0
@@ -65,8 +65,17 @@ class Runner:
         try:
             return wait(running, return_when=FIRST_COMPLETED).done
         except KeyboardInterrupt:
-            self.stop.set()
+            self._interrupt()
             return set()
+
+    def _interrupt(self) -> None:
+        """The first time lets what is under way end; the second time cuts it short, which ends it on the hosts too."""
+        if self.stop.is_set():
+            for connection in self.connections.values():
+                connection.close()
+        else:
+            self.emit(Note("stopping when what is under way has ended; interrupt again to cut it short"))
+        self.stop.set()
 
     def _settle(self, job: Job, future: Future[None]) -> Job:
         error = future.exception()
