@@ -1,0 +1,1 @@
+"""How fast kbootstrap is, compared with the same work done by other means. See docs/benchmarks.md."""
