@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from kbootstrap.components.binaries import FLANNEL, LIBEXEC
 from kbootstrap.components.certificates import kubeconfig, nearest_api
 from kbootstrap.components.containerd import CNI_CONFIG
-from kbootstrap.components.service import HTTP2_PING, NODE_OOM_SCORE, Service, unit_path
+from kbootstrap.components.service import HTTP2_PING, NETWORKING, NODE_OOM_SCORE, Service, unit_path
 from kbootstrap.components.site import Site
 from kbootstrap.pki import paths
 from kbootstrap.render.renderer import render
@@ -67,6 +67,7 @@ def flannel(site: Site) -> list[Step]:
         restart_seconds=0.5,
         start_seconds=0,  # it waits for the node to be registered, which takes as long as it takes
         oom_score=NODE_OOM_SCORE,
+        options={"ReadWritePaths": str(CNI_CONFIG), **NETWORKING},
     )
     return [
         FLANNEL.use(site),

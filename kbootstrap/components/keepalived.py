@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from kbootstrap.components.binaries import LIBEXEC
 from kbootstrap.components.host import CONFIG_FOLDER
 from kbootstrap.components.nginx import ALIVE_PORT
-from kbootstrap.components.service import NODE_OOM_SCORE, Service, unit_path
+from kbootstrap.components.service import NETWORKING, NODE_OOM_SCORE, Service, unit_path
 from kbootstrap.components.site import Site
 from kbootstrap.errors import PreflightFailed
 from kbootstrap.facts.identity import Identity
@@ -85,7 +85,7 @@ def keepalived(site: Site) -> list[Step]:
         reload=("/bin/kill -HUP $MAINPID",),
         stop_seconds=10,
         oom_score=NODE_OOM_SCORE,
-        options={"KillMode": "mixed"},
+        options={"KillMode": "mixed", **NETWORKING},
     )
     alive = render("keepalived/alive.sh.j2", _Alive(ALIVE_PORT))
     useful = render("keepalived/useful.sh.j2", _Useful(endpoint.port, paths.CA_CERTIFICATE))

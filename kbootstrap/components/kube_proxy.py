@@ -6,7 +6,7 @@ from typing import Any
 from kbootstrap.components.binaries import KUBE_PROXY
 from kbootstrap.components.certificates import kubeconfig, nearest_api
 from kbootstrap.components.objects import merged, yaml_file
-from kbootstrap.components.service import HTTP2_PING, NODE_OOM_SCORE, Service, unit_path
+from kbootstrap.components.service import HTTP2_PING, NETWORKING, NODE_OOM_SCORE, Service, unit_path
 from kbootstrap.components.site import Site
 from kbootstrap.pki import paths
 from kbootstrap.steps.file import Directory, File
@@ -34,6 +34,7 @@ def kube_proxy(site: Site) -> list[Step]:
         limit_nofile=settings.systemd.limit_nofile,
         environment=HTTP2_PING,
         oom_score=NODE_OOM_SCORE,
+        options=NETWORKING,
     )
     return [
         KUBE_PROXY.use(site),

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from kbootstrap.components.host import CONFIG_FOLDER
 from kbootstrap.components.packages import has_proxy
-from kbootstrap.components.service import Service, unit_path
+from kbootstrap.components.service import NETWORKING, Service, unit_path
 from kbootstrap.components.site import Site
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.render.renderer import render
@@ -80,7 +80,7 @@ def nginx(site: Site) -> list[Step]:
         before_start=(f"{command} -t -q",),
         reload=(f"{command} -t -q", f"{command} -s reload"),
         stop_seconds=5,
-        options={"RuntimeDirectory": RUNTIME.name, "KillSignal": "SIGQUIT", "KillMode": "mixed"},
+        options={"RuntimeDirectory": RUNTIME.name, "KillSignal": "SIGQUIT", "KillMode": "mixed", **NETWORKING},
     )
     return [
         File(CONFIG, render("nginx/nginx.conf.j2", config)),

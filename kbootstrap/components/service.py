@@ -17,25 +17,33 @@ HTTP2_PING: Mapping[str, str] = MappingProxyType(
 """Client-go: ping a connection that was silent for 5 s, and give it up after 5 s more. Its defaults are 30 and 15:
 a client whose apiserver lost power would hang that long (field notes)."""
 
-CONFINED: Mapping[str, str] = MappingProxyType(
+NETWORKING: Mapping[str, str] = MappingProxyType(
     {
-        "CapabilityBoundingSet": "",
+        "LockPersonality": "yes",
         "NoNewPrivileges": "yes",
-        "PrivateDevices": "yes",
         "PrivateTmp": "yes",
         "ProtectClock": "yes",
-        "ProtectControlGroups": "yes",
         "ProtectHome": "yes",
         "ProtectKernelLogs": "yes",
+        "ProtectSystem": "full",
+        "RestrictSUIDSGID": "yes",
+        "SystemCallArchitectures": "native",
+    }
+)
+"""For daemons that change the host's network: they keep their capabilities, and cannot write /usr and /etc."""
+
+CONFINED: Mapping[str, str] = MappingProxyType(
+    {
+        **NETWORKING,
+        "CapabilityBoundingSet": "",
+        "PrivateDevices": "yes",
+        "ProtectControlGroups": "yes",
         "ProtectKernelModules": "yes",
         "ProtectKernelTunables": "yes",
         "ProtectSystem": "strict",
         "RestrictAddressFamilies": "AF_INET AF_INET6 AF_NETLINK AF_UNIX",
         "RestrictNamespaces": "yes",
         "RestrictRealtime": "yes",
-        "RestrictSUIDSGID": "yes",
-        "LockPersonality": "yes",
-        "SystemCallArchitectures": "native",
     }
 )
 """For daemons that only use the network and their own files."""
