@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 
 @playbook_app.command()
-def plan(file: File, inventory: options.Inventory = options.DEFAULT_INVENTORY) -> int:
+def plan(file: File, inventory: options.Inventory = options.DEFAULT_INVENTORY, limit: options.Limit = None) -> int:
     """Shows what the playbook would change. Exit code 2 when there is something."""
     from kbootstrap.workflows import converge as workflow  # noqa: PLC0415 - heavy; not for --help
     from kbootstrap.workflows.playbooks import load_playbook  # noqa: PLC0415
@@ -32,7 +32,7 @@ def plan(file: File, inventory: options.Inventory = options.DEFAULT_INVENTORY) -
     cluster = options.load(inventory)
     playbook = load_playbook(file, cluster)
     with watching(Console(stderr=True)) as emit:
-        found = workflow.plan(cluster, playbook, emit, folder=file.absolute().parent)
+        found = workflow.plan(cluster, workflow.Wish(playbook, file.absolute().parent, tuple(limit or ())), emit)
     show_plan(found, Console(), diffs=True)
     return CHANGES_PENDING if found.changes else 0
 
@@ -41,6 +41,7 @@ def plan(file: File, inventory: options.Inventory = options.DEFAULT_INVENTORY) -
 def run(
     file: File,
     inventory: options.Inventory = options.DEFAULT_INVENTORY,
+    limit: options.Limit = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name every change.")] = False,
     json_: options.Json = False,
 ) -> None:
@@ -59,5 +60,6 @@ def run(
             timings.note(event)
             show(event)
 
-        done = workflow.converge(cluster, playbook, emit, command=f"playbook run {file}", folder=file.absolute().parent)
+        wish = workflow.Wish(playbook, file.absolute().parent, tuple(limit or ()))
+        done = workflow.converge(cluster, wish, emit, command=f"playbook run {file}")
     show_outcome(done, timings, time.monotonic() - started, console, json_=json_)

@@ -34,14 +34,17 @@ def reset(
     json_: options.Json = False,
 ) -> None:
     """Takes the cluster off its hosts, with all that is in it, and says what it left. Asks first."""
-    from kbootstrap.workflows import reset as workflow  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.engine.lock import new_owner  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.engine.selectors import limited  # noqa: PLC0415
+    from kbootstrap.workflows import reset as workflow  # noqa: PLC0415
+    from kbootstrap.workflows.apply import Run  # noqa: PLC0415
     from kbootstrap.workflows.playbooks import builtin  # noqa: PLC0415
     from kbootstrap.workflows.removal import KEPT, Removal  # noqa: PLC0415
 
     cluster = options.load(inventory)
-    hosts = workflow.hosts_of(cluster, limit or ())
+    hosts = limited(cluster, limit or ())
     console = Console(stderr=json_)
-    run = workflow.new_run(ignore)
+    run = Run(new_owner("reset"), ignore)
     removal = Removal(KEPT / run.owner.run if keep_data else None, packages)
     with workflow.prepared(cluster, hosts, builtin("reset"), removal, run) as ready:
         if ready.plan.changes and not yes:

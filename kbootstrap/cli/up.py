@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
 def plan(
     inventory: options.Inventory = options.DEFAULT_INVENTORY,
     out: Annotated[Path | None, typer.Option("--out", help="Save the plan, for `up --plan`.")] = None,
+    limit: options.Limit = None,
     diffs: Annotated[bool, typer.Option("--diff/--no-diff", help="Show what differs.")] = True,
     json_: options.Json = False,
 ) -> int:
@@ -38,7 +39,7 @@ def plan(
 
     cluster = options.load(inventory)
     with watching(Console(stderr=True)) as emit:
-        found = workflow.plan(cluster, builtin("up"), emit)
+        found = workflow.plan(cluster, workflow.Wish(builtin("up"), limit=tuple(limit or ())), emit)
     kept = workflow.saved(cluster, found)
     if out is not None:
         out.write_text(kept.to_json() + "\n", encoding="utf-8")
@@ -54,6 +55,7 @@ def up(
     saved_plan: Annotated[
         Path | None, typer.Option("--plan", help="Do exactly what this saved plan says, or refuse.")
     ] = None,
+    limit: options.Limit = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name every change.")] = False,
     json_: options.Json = False,
 ) -> None:
@@ -72,7 +74,8 @@ def up(
             timings.note(event)
             show(event)
 
-        done = workflow.converge(cluster, builtin("up"), emit, only=only, command="up")
+        wish = workflow.Wish(builtin("up"), limit=tuple(limit or ()))
+        done = workflow.converge(cluster, wish, emit, only=only, command="up")
     show_outcome(done, timings, time.monotonic() - started, console, json_=json_)
     if not json_:
         console.print(f"Cluster [bold]{escape(cluster.name)}[/] is ready.")

@@ -4,14 +4,18 @@ It is an flock held by a process at the end of an SSH session. When the owner or
 and the lock with it: there is nothing to clean up after a `kill -9`. A note beside it says who holds it.
 """
 
+import getpass
 import json
+import secrets
 import shlex
+import socket
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
+from kbootstrap.engine.journal import now
 from kbootstrap.errors import CommandFailed, Locked
 from kbootstrap.transport.connection import Connection
 
@@ -34,6 +38,12 @@ class Owner:
     def age(self, now: datetime) -> timedelta:
         """How long it has been held."""
         return now - datetime.fromisoformat(self.since)
+
+
+def new_owner(command: str) -> Owner:
+    """This user on this machine, at the beginning of a run of `command`."""
+    run = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    return Owner(f"{getpass.getuser()}@{socket.gethostname()}", run, command, now())
 
 
 @contextmanager

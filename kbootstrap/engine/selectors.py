@@ -1,7 +1,8 @@
 """Which hosts a phase concerns, by role or name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+from kbootstrap.errors import InvalidInput
 from kbootstrap.model.cluster import Cluster, Host, Role
 
 SELECTORS: Mapping[str, Callable[[Cluster, Host], bool]] = {
@@ -25,3 +26,15 @@ def unknown(wanted: tuple[str, ...] | str, cluster: Cluster) -> list[str]:
     words = (wanted,) if isinstance(wanted, str) else wanted
     names = {host.name for host in cluster.hosts}
     return [word for word in words if word not in SELECTORS and word not in names]
+
+
+def limited(cluster: Cluster, limit: Sequence[str]) -> tuple[Host, ...]:
+    """The hosts that `--limit` (names and roles) selects, all when it is empty. Raises InvalidInput."""
+    words = tuple(limit) or ("all",)
+    missing = unknown(words, cluster)
+    if missing:
+        raise InvalidInput(
+            f"--limit: no host and no role is called {', '.join(missing)}",
+            hint=f"hosts: {', '.join(host.name for host in cluster.hosts)}; roles: {', '.join(SELECTORS)}",
+        )
+    return tuple(host for host in cluster.hosts if selected(words, cluster, host))

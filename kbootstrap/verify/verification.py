@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from threading import Lock
 
-from kbootstrap.engine.selectors import SELECTORS, selected, unknown
+from kbootstrap.engine.selectors import limited
 from kbootstrap.errors import InvalidInput, KbootstrapError
 from kbootstrap.events import Note, Progress, Sink
 from kbootstrap.model.cluster import Cluster, Host
@@ -26,7 +27,7 @@ SESSIONS_AT_ONCE = 16
 """Each is a process of about 60 MB, most of it shared."""
 
 MINIMUM_DAYS = 14
-"""A certificate with fewer days left is a failure; `up` renews them long before."""
+"""A certificate with fewer days left is a failure; `up` renews them long before. Of short-lived ones: a third."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +43,20 @@ class Scope:
 
 
 def scope(
-    cluster: Cluster, limit: tuple[str, ...], *, hosts: bool = True, live: bool = True, minimum_days: int = MINIMUM_DAYS
+    cluster: Cluster, limit: tuple[str, ...], *, hosts: bool = True, live: bool = True, minimum_days: int | None = None
 ) -> Scope:
     """What the options of the command mean. Raises InvalidInput for those that contradict each other."""
     if not hosts and not live:
         raise InvalidInput("--hosts-only and --live-only leave nothing to look at")
     if limit and not hosts:
         raise InvalidInput("live checks are about all hosts: --live-only does not go with --limit")
-    unknown_words = unknown(limit, cluster)
-    if unknown_words:
-        raise InvalidInput(
-            f"--limit: no host and no role is called {', '.join(unknown_words)}",
-            hint=f"hosts: {', '.join(host.name for host in cluster.hosts)}; roles: {', '.join(SELECTORS)}",
-        )
+    chosen = limited(cluster, limit)
+    days = min(MINIMUM_DAYS, cluster.settings.certificates.days // 3) if minimum_days is None else minimum_days
     if limit:
-        chosen = tuple(host for host in cluster.hosts if selected(limit, cluster, host))
         together = "With --limit, what concerns all hosts together and the live checks are left out."
-        return Scope(chosen, cluster=False, live=False, minimum_days=minimum_days, left_out=(together,))
+        return Scope(chosen, cluster=False, live=False, minimum_days=days, left_out=(together,))
     left_out = () if hosts and live else ("Live checks are left out." if hosts else "The hosts' suites are left out.",)
-    return Scope(cluster.hosts if hosts else (), hosts, live, minimum_days, left_out)
+    return Scope(cluster.hosts if hosts else (), hosts, live, days, left_out)
 
 
 def verify_cluster(cluster: Cluster, scope: Scope, emit: Sink) -> Report:
@@ -121,7 +117,7 @@ def verify(
     with ExitStack() as stack:
         together = scope.cluster or scope.live
         api = stack.enter_context(opened_api(cluster, connections)) if together else "it is not in scope"
-        base = Job(LIVE, LIVE_SUITES, cluster, tuple(connections), scope.minimum_days, api)
+        base = Job(LIVE, LIVE_SUITES, cluster, tuple(connections), scope.minimum_days, datetime.now(UTC), api)
         pool = stack.enter_context(ThreadPoolExecutor(SESSIONS_AT_ONCE, thread_name_prefix="verify"))
         sessions = [pool.submit(crew.run, job, connections, told) for job in _jobs(base, scope)]
         if scope.live:

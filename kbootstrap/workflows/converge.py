@@ -1,23 +1,21 @@
 """What differs between the hosts and what they should be by a playbook and the inventory, and making it so."""
 
-import getpass
 import json
-import secrets
-import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kbootstrap.engine.journal import now, recorded, state_folder
-from kbootstrap.engine.lock import Owner, locked
+from kbootstrap.engine.lock import locked, new_owner
 from kbootstrap.engine.plan import Plan
 from kbootstrap.engine.playbook import Playbook
+from kbootstrap.engine.selectors import limited
 from kbootstrap.errors import InvalidInput, KbootstrapError
 from kbootstrap.events import Sink
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.transport.connection import Connection
-from kbootstrap.workflows.access import opened
+from kbootstrap.workflows.access import reached, require_all
 from kbootstrap.workflows.apply import Run, execute
 from kbootstrap.workflows.preflight import preflight_facts, require_fit
 from kbootstrap.workflows.survey import Survey, first_look, make_survey
@@ -70,47 +68,57 @@ def load_saved(path: Path) -> SavedPlan:
         raise InvalidInput(f"{path} is not a saved plan: {error}", hint="make one with `plan --out`") from error
 
 
-def plan(cluster: Cluster, playbook: Playbook, emit: Sink, *, folder: Path = Path()) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to do: a playbook, where a user's own has its files, and the hosts (names and roles; empty: all)."""
+
+    playbook: Playbook
+    folder: Path = Path()
+    limit: tuple[str, ...] = ()
+
+
+def plan(cluster: Cluster, wish: Wish, emit: Sink) -> Plan:
     """What running the playbook would change now. Reads the hosts and changes nothing."""
-    with opened(cluster) as connections:
-        return _survey(cluster, connections, playbook, folder, emit).plan
+    with _connected(cluster, wish) as connections:
+        return _survey(cluster, connections, wish, emit).plan
 
 
-def converge(
-    cluster: Cluster,
-    playbook: Playbook,
-    emit: Sink,
-    *,
-    command: str,
-    folder: Path = Path(),
-    only: SavedPlan | None = None,
-) -> Plan:
+def converge(cluster: Cluster, wish: Wish, emit: Sink, *, command: str, only: SavedPlan | None = None) -> Plan:
     """Brings the hosts to what the playbook and the inventory say, and passes the playbook's checks.
 
-    `folder` is where a user's playbook has its files; `command` is what the journal and the lock will say. With
-    `only`, executes exactly that plan or refuses. Raises Locked while somebody else changes the cluster.
+    `command` is what the journal and the lock will say. With `only`, executes exactly that plan or refuses. Raises
+    Locked while somebody else changes the cluster.
     """
-    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    owner = Owner(f"{getpass.getuser()}@{socket.gethostname()}", run_id, command, now())
+    owner = new_owner(command)
     with (
-        opened(cluster) as connections,
+        _connected(cluster, wish) as connections,
         locked(connections, owner),
-        recorded(state_folder(cluster.name), run_id, emit) as sink,
+        recorded(state_folder(cluster.name), owner.run, emit) as sink,
     ):
-        survey = _survey(cluster, connections, playbook, folder, sink)
+        survey = _survey(cluster, connections, wish, sink)
         if only is not None:
             _require_same(only, saved(cluster, survey.plan))
-        execute(cluster, connections, survey, Run(owner, sink))
+        execute(replace(cluster, hosts=limited(cluster, wish.limit)), connections, survey, Run(owner, sink))
         return survey.plan
 
 
-def _survey(
-    cluster: Cluster, connections: Mapping[str, Connection], playbook: Playbook, folder: Path, emit: Sink
-) -> Survey:
-    wanted = {name: preflight_facts(cluster, cluster.host(name)) for name in connections}
-    looks = first_look(cluster, connections, wanted)
-    require_fit(cluster, looks)
-    return make_survey(cluster, connections, looks, playbook, folder, emit)
+@contextmanager
+def _connected(cluster: Cluster, wish: Wish) -> Iterator[dict[str, Connection]]:
+    """Connections to the hosts wished for, and to what can be reached of the control plane, which has the keys."""
+    wanted = {host.name for host in limited(cluster, wish.limit)}
+    asked = [host for host in cluster.hosts if host.name in wanted or host.is_control_plane]
+    with reached(cluster, asked) as (connections, failures):
+        require_all({name: failure for name, failure in failures.items() if name in wanted})
+        yield connections
+
+
+def _survey(cluster: Cluster, connections: Mapping[str, Connection], wish: Wish, emit: Sink) -> Survey:
+    wanted = {host.name for host in limited(cluster, wish.limit)}
+    facts = {name: preflight_facts(cluster, cluster.host(name)) for name in connections}
+    looks = first_look(cluster, connections, facts)
+    require_fit(cluster, {name: look for name, look in looks.items() if name in wanted})
+    changing = {name: connection for name, connection in connections.items() if name in wanted}
+    return make_survey(cluster, changing, looks, wish.playbook, wish.folder, emit)
 
 
 def _require_same(kept: SavedPlan, current: SavedPlan) -> None:

@@ -1,21 +1,14 @@
 """`reset`: takes everything off the hosts again, and says what it left."""
 
-import getpass
-import secrets
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from kbootstrap.engine.journal import now, recorded, state_folder
-from kbootstrap.engine.lock import Owner, locked
+from kbootstrap.engine.journal import recorded, state_folder
+from kbootstrap.engine.lock import locked
 from kbootstrap.engine.plan import HostSteps, Plan, host_steps, make_plan, needs
 from kbootstrap.engine.playbook import Playbook
 from kbootstrap.engine.runner import Runner
-from kbootstrap.engine.selectors import selected, unknown
-from kbootstrap.errors import InvalidInput
-from kbootstrap.events import Sink
 from kbootstrap.facts.fact import read
 from kbootstrap.facts.guard import Guard
 from kbootstrap.model.cluster import Cluster, Host
@@ -25,8 +18,6 @@ from kbootstrap.workflows.access import opened
 from kbootstrap.workflows.apply import Run, journalled
 from kbootstrap.workflows.parallel import on_all
 from kbootstrap.workflows.removal import KEPT, PHASES, Removal, concerned
-
-COMMAND = "reset"
 
 _LEFT = {
     "/var/log/kbootstrap (the journal)": "[ -d /var/log/kbootstrap ]",
@@ -59,21 +50,6 @@ class Done:
     changes: int
     left: Mapping[str, tuple[str, ...]]
     """By host."""
-
-
-def hosts_of(cluster: Cluster, limit: Sequence[str]) -> tuple[Host, ...]:
-    """The hosts that `limit` (names and roles) selects; all of them when it is empty."""
-    words = tuple(limit) or "all"
-    strange = unknown(words, cluster)
-    if strange:
-        raise InvalidInput(f"{', '.join(strange)}: neither a role nor a host of the inventory")
-    return tuple(host for host in cluster.hosts if selected(words, cluster, host))
-
-
-def new_run(emit: Sink) -> Run:
-    """Who resets, and under which name the journal will know it."""
-    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    return Run(Owner(f"{getpass.getuser()}@{socket.gethostname()}", run_id, COMMAND, now()), emit)
 
 
 @contextmanager

@@ -71,9 +71,9 @@ def make_survey(
     folder: Path,
     emit: Sink,
 ) -> Survey:
-    """The plan for the hosts that are connected. Obtains the artifacts first, which may take long the first time.
+    """The plan for the hosts in `connections`; `looks` may be of more. `folder` is where the playbook's files are.
 
-    `folder` is where the playbook's own files are.
+    Obtains the artifacts first, which may take long the first time.
     """
     now = datetime.now(UTC)
     facts = {name: look.facts for name, look in looks.items()}
