@@ -59,8 +59,8 @@ class CertificateFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Secret:
-    """A file that only its owner may read."""
+class Private:
+    """A file or folder that is its owner's alone."""
 
     path: str
     owner: str = "root"
@@ -282,7 +282,7 @@ def authorities(_cluster: Cluster, host: Host) -> tuple[str, ...]:
     return tuple(str(path) for path in here)
 
 
-def secrets(cluster: Cluster, host: Host) -> tuple[Secret, ...]:
+def secrets(cluster: Cluster, host: Host) -> tuple[Private, ...]:
     """Private keys, and files that have one inside."""
     own = [certificate.path.replace(".crt", ".key") for certificate in certificates(cluster, host)]
     own += [kubeconfig.path for kubeconfig in kubeconfigs(cluster, host)]
@@ -290,16 +290,16 @@ def secrets(cluster: Cluster, host: Host) -> tuple[Secret, ...]:
         keys = (paths.CA_KEY, paths.ETCD_CA_KEY, paths.FRONT_PROXY_CA_KEY, paths.SERVICE_ACCOUNT_PRIVATE)
         own += [str(path) for path in (*keys, paths.ENCRYPTION_CONFIG)]
     etcds = {f"{ETCD_PKI}/server.key", f"{ETCD_PKI}/peer.key"}
-    return tuple(Secret(path, "etcd" if path in etcds else "root") for path in own)
+    return tuple(Private(path, "etcd" if path in etcds else "root") for path in own)
 
 
-def folders(cluster: Cluster, host: Host) -> tuple[Secret, ...]:
+def folders(cluster: Cluster, host: Host) -> tuple[Private, ...]:
     """Folders that only their owner may look into."""
     audited = host.is_control_plane and cluster.settings.kube_apiserver.audit_log_days > 0
     return (
-        *((Secret("/var/lib/etcd", "etcd"),) if host.is_etcd else ()),
-        *((Secret("/var/lib/kubelet"), Secret(KUBELET_PKI)) if host.is_node else ()),
-        *((Secret("/var/log/kubernetes/audit"),) if audited else ()),
+        *((Private("/var/lib/etcd", "etcd"),) if host.is_etcd else ()),
+        *((Private("/var/lib/kubelet"), Private(KUBELET_PKI)) if host.is_node else ()),
+        *((Private("/var/log/kubernetes/audit"),) if audited else ()),
     )
 
 

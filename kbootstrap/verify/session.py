@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,8 @@ class Job:
     """The hosts whose connections the session uses."""
     minimum_days: int
     """How long certificates must still be valid."""
+    now: datetime
+    """When that is."""
     api: ApiAccess | str = "it was not tried"
     """The way to the API, or why there is none."""
     image: str = ""

@@ -1,13 +1,15 @@
 """What all suites may ask for: the cluster as the inventory has it, its hosts, its API."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
 from kbootstrap.model.cluster import Cluster
+from kbootstrap.verify import kube
 from kbootstrap.verify.api import ApiAccess
 from kbootstrap.verify.everywhere import Everywhere
-from kbootstrap.verify.kube import Kube, opened
+from kbootstrap.verify.kube import Kube
 from kbootstrap.verify.session import JOB, REMOTES
 
 
@@ -31,6 +33,12 @@ def minimum_days(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture(scope="session")
+def now(request: pytest.FixtureRequest) -> datetime:
+    """When the verification takes place, by this machine's clock."""
+    return request.config.stash[JOB].now
+
+
+@pytest.fixture(scope="session")
 def hosts(request: pytest.FixtureRequest) -> Everywhere:
     """All hosts that the session can reach."""
     return Everywhere(request.config.stash[REMOTES])
@@ -47,5 +55,5 @@ def api(access: ApiAccess | str) -> Iterator[Kube]:
     """The API; one test tells why it is not there, the others are left out."""
     if isinstance(access, str):
         pytest.skip("there is no way to the API")
-    with opened(access) as api:
+    with kube.opened(access) as api:
         yield api

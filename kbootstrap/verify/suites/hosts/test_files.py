@@ -1,8 +1,13 @@
 """Files and folders: private where they hold secrets, and only root's to change where daemons obey them."""
 
+from collections.abc import Iterable
+
 from testinfra.host import Host as Remote
 
-from kbootstrap.verify.layout import Secret
+from kbootstrap.model.cluster import Cluster, Host
+from kbootstrap.verify import layout
+from kbootstrap.verify.layout import Private
+from kbootstrap.verify.reading import statuses
 
 KEY_PLACES = (
     "/etc /opt/kbootstrap /usr/local/bin /usr/local/etc /var/lib/kbootstrap /var/lib/kubelet/pki /var/lib/kube-proxy "
@@ -18,18 +23,16 @@ OBEYED = (
 )
 
 
-def test_secret(host: Remote, secret: Secret) -> None:
+def test_secret(host: Remote, subject: Host, cluster: Cluster, secret: Private) -> None:
     """The secret is its owner's alone."""
-    file = host.file(secret.path)
-    assert file.exists, f"there is no {secret.path}"
-    assert f"{file.user} {file.mode:04o}" == f"{secret.owner} 0600", f"{secret.path} can be read too widely"
+    found = _owners_and_modes(host, layout.secrets(cluster, subject))
+    assert found.get(secret.path, "nothing there") == f"{secret.owner} 600", f"{secret.path} can be read too widely"
 
 
-def test_folder(host: Remote, folder: Secret) -> None:
+def test_folder(host: Remote, subject: Host, cluster: Cluster, folder: Private) -> None:
     """The folder is its owner's alone."""
-    file = host.file(folder.path)
-    assert file.exists, f"there is no {folder.path}"
-    assert f"{file.user} {file.mode:04o}" == f"{folder.owner} 0700", f"{folder.path} can be looked into"
+    found = _owners_and_modes(host, layout.folders(cluster, subject))
+    assert found.get(folder.path, "nothing there") == f"{folder.owner} 700", f"{folder.path} can be looked into"
 
 
 def test_no_world_readable_key(host: Remote) -> None:
@@ -49,3 +52,9 @@ def test_only_root_changes_configuration(host: Remote) -> None:
         "2>/dev/null"
     )
     assert found.stdout.splitlines() == [], "others than root can change these"
+
+
+def _owners_and_modes(host: Remote, paths: Iterable[Private]) -> dict[str, str]:
+    """All with one command: `etcd 600` by path, for those that are there."""
+    names = " ".join(entry.path for entry in paths)
+    return statuses(host.run(f"stat --format='%n %U %a' {names}").stdout)
