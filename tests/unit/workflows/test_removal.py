@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from kbootstrap.engine.plan import host_steps, needs
+from kbootstrap.engine.selectors import limited
 from kbootstrap.errors import InvalidInput
 from kbootstrap.facts.guard import Guard
 from kbootstrap.model.cluster import Host
@@ -14,7 +15,6 @@ from kbootstrap.steps.step import Step
 from kbootstrap.workflows.footprint import ALL_UNITS, units
 from kbootstrap.workflows.playbooks import builtin
 from kbootstrap.workflows.removal import PHASES, Removal, concerned, emptied
-from kbootstrap.workflows.reset import hosts_of
 from tests.local_host import due, make, shell
 from tests.unit.workflows.hosts import VIP, cluster
 
@@ -94,7 +94,7 @@ def names(hosts: tuple[Host, ...]) -> list[str]:
 
 
 def test_hosts_are_limited_by_name_and_role() -> None:
-    assert names(hosts_of(CLUSTER, [])) == ["cp1", "cp2", "cp3", "w1"]
-    assert names(hosts_of(CLUSTER, ["worker", "cp2"])) == ["cp2", "w1"]
+    assert names(limited(CLUSTER, [])) == ["cp1", "cp2", "cp3", "w1"]
+    assert names(limited(CLUSTER, ["worker", "cp2"])) == ["cp2", "w1"]
     with pytest.raises(InvalidInput, match="w9"):
-        hosts_of(CLUSTER, ["w9"])
+        limited(CLUSTER, ["w9"])
