@@ -27,13 +27,13 @@ class Space:
 UNKNOWN = Space("", 0, 0, None, False, False)
 
 _SCRIPT = """\
+find {paths} -maxdepth 0 ! -empty -printf 'occupied %p\\n'
 set --
 for path in {paths}; do
-  if [ -d "$path" ] && [ -n "$(ls -A "$path" | head -n 1)" ] || [ -f "$path" ]; then echo occupied; else echo free; fi
   while [ ! -e "$path" ]; do path=${{path%/*}}; path=${{path:-/}}; done
   set -- "$@" "$path"
 done
-df --block-size=1 --output=size,avail,itotal,iavail,target "$@" | tail -n +2
+df --block-size=1 --output=size,avail,itotal,iavail,target "$@"
 awk '$4 ~ /^ro(,|$)/ {{ print "ro", $2 }}' /proc/self/mounts
 """
 
@@ -51,14 +51,12 @@ class DiskSpace(Fact[Space]):
     @classmethod
     def parse(cls, facts: Sequence[Self], output: bytes) -> Mapping[Self, Space]:
         lines = output.decode(errors="replace").splitlines()
-        occupied, rows = lines[: len(facts)], lines[len(facts) : 2 * len(facts)]
-        if len(rows) < len(facts):
+        occupied = {line.removeprefix("occupied ") for line in lines if line.startswith("occupied ")}
+        read_only = {line.removeprefix("ro ") for line in lines if line.startswith("ro ")}
+        rows = [row for line in lines if len(row := line.split(None, 4)) == 5 and row[0].isdigit()]
+        if len(rows) != len(facts):
             return dict.fromkeys(facts, UNKNOWN)
-        read_only = {line.removeprefix("ro ") for line in lines[2 * len(facts) :]}
-        return {
-            fact: _space(row.split(None, 4), state == "occupied", read_only)
-            for fact, state, row in zip(facts, occupied, rows, strict=True)
-        }
+        return {fact: _space(row, str(fact.path) in occupied, read_only) for fact, row in zip(facts, rows, strict=True)}
 
 
 def _space(row: list[str], occupied: bool, read_only: set[str]) -> Space:

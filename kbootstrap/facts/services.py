@@ -26,7 +26,8 @@ class RunningServices(Single[tuple[Service, ...]]):
 
     @property
     def command(self) -> str:
-        names = " ".join(shlex.quote(unit) for unit in self.units)
+        # As patterns: those are compared with what is loaded, and everything else need not be looked for on disk.
+        names = " ".join(shlex.quote(f"{unit[:-1]}[{unit[-1]}]") for unit in self.units)
         return (
             f"systemctl show --property=Id,ActiveState,FragmentPath,DropInPaths,ExecStart {names}\n"
             f"printf '\\n\\nstamps\\n'; ls {shlex.quote(str(STAMPS))}"

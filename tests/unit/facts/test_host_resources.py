@@ -56,8 +56,8 @@ def test_a_real_listener_is_found() -> None:
 OPT, ETCD = DiskSpace(PurePosixPath("/opt/kbootstrap")), DiskSpace(PurePosixPath("/var/lib/etcd"))
 
 DF = b"""\
-free
-occupied
+occupied /var/lib/etcd
+    1B-blocks       Avail   Inodes    IFree Mounted on
 270553174016 48509882368 16777216 15890905 /
   5055303680  5055131648        0        0 /var/lib/etcd
 ro /run/host
@@ -72,7 +72,7 @@ def test_space_is_that_of_the_file_system_below() -> None:
 
 
 def test_unreadable_space_is_unknown() -> None:
-    assert DiskSpace.parse((OPT, ETCD), b"free\noccupied\n") == {OPT: UNKNOWN, ETCD: UNKNOWN}
+    assert DiskSpace.parse((OPT, ETCD), b"occupied /var/lib/etcd\n") == {OPT: UNKNOWN, ETCD: UNKNOWN}
 
 
 def test_space_here(tmp_path: Path) -> None:
