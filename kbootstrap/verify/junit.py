@@ -11,7 +11,8 @@ _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 def junit(report: Report) -> str:
     """The report's XML."""
-    root = ElementTree.Element("testsuites", name=f"kbootstrap verify {report.cluster}", time=f"{report.seconds:.3f}")
+    name = _clean(f"kbootstrap verify {report.cluster}")
+    root = ElementTree.Element("testsuites", name=name, time=f"{report.seconds:.3f}")
     for subject in report.subjects:
         _suite(root, subject, [outcome for outcome in report.outcomes if outcome.subject == subject])
     ElementTree.indent(root)

@@ -4,6 +4,7 @@ A test process has neither connections nor logins: it asks this process, through
 connection there is to a host.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
 from threading import Lock
@@ -54,12 +55,10 @@ class _Failure:
 
 def lend(connection: Connection, pipe: Pipe) -> None:
     """Runs what is asked for through the pipe on the connection, until the other end is closed."""
-    while True:
-        try:
+    with pipe, suppress(EOFError, OSError):
+        while True:
             call: _Call = pipe.recv()
             pipe.send(_answer(connection, call))
-        except (EOFError, OSError):
-            return
 
 
 def _answer(connection: Connection, call: _Call) -> Result | _Failure:

@@ -59,8 +59,6 @@ class Crew:
             problem = self._listen(process, reader, tell)
         finally:
             self._ended(process)
-            for ours, _ in pipes.values():
-                ours.close()
         if problem and not self._interrupted:
             tell(failed(job.subject, "session", "the suites run to their end", Finding(problem)))
 
