@@ -8,7 +8,7 @@ from benchmarks.contest import Contender, Contest
 from benchmarks.openssh import OpenSsh
 from benchmarks.reading import Exchanges, replay, scripts, survey
 from kbootstrap.artifacts.artifact import Artifact
-from kbootstrap.engine.delivery import Way, delivering
+from kbootstrap.engine.delivery import INCOMING, Way, delivering
 from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows.access import opened
 
@@ -73,7 +73,7 @@ def _delivery(bed: Bed, connection: Connection, ssh: OpenSsh, artifact: Artifact
             script = f"set -eu\n{deliver(connection, [sha256])}fetch {sha256} {TARGET}\n"
             connection.run_script(script, timeout=DELIVERY_SECONDS).require()
 
-        return Contender(way, run)
+        return Contender(way, run, prepare=lambda: connection.run(f"mkdir -p {INCOMING}").require())
 
     return Contest(
         "delivery",

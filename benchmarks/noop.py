@@ -17,7 +17,7 @@ def contest(bed: Bed, peers: Peers, exchanges: Exchanges) -> Contest:
         f"nothing to do, {len(bed.hosts)} hosts",
         (
             Contender("kbootstrap up", lambda: _up(bed)),
-            Contender("parallel ssh, the same reading", lambda: bed.ssh.run_all(reading)),
+            Contender("parallel ssh, same reading", lambda: bed.ssh.run_all(reading)),
             Contender(f"pyinfra {version['pyinfra']}", lambda: peers.pyinfra(changes=False)),
             Contender(f"ansible-core {version['ansible-core']}", lambda: peers.ansible(changes=False)),
         ),

@@ -3,10 +3,11 @@
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -40,23 +41,30 @@ def surroundings() -> Surroundings:
 
 
 def show(around: Surroundings, outcomes: Sequence[Outcome], console: Console) -> None:
-    """One table; the first of each group is compared with the others."""
+    """A table for each contest; its first row is compared with the others."""
     names = ", ".join(f"{name} {version}" for name, version in around.versions.items())
-    console.print(f"{around.at}, {around.cpus} cores, kernel {around.kernel}, load {around.load} at the start; {names}")
-    table = Table("", "rounds", "median", "min to max", "MB/s", "the first takes …")
-    for column in table.columns[1:5]:
-        column.justify = "right"
+    console.print(f"{around.at}, {around.cpus} cores, kernel {around.kernel}, load {around.load} at the start")
+    console.print(names, highlight=False)
     for outcome in outcomes:
-        table.add_section()
-        table.add_row(f"[bold]{escape(outcome.contest.title)}[/]")
-        for name, seconds in outcome.seconds.items():
-            spread = outcome.spread(name)
-            ratio = "" if name == outcome.subject else _ratio(outcome.ratio(name))
-            spanned = f"{_time(spread.least)} to {_time(spread.greatest)}"
-            table.add_row(
-                f"  {escape(name)}", str(len(seconds)), _time(spread.median), spanned, _rate(outcome, spread), ratio
-            )
-    console.print(table)
+        console.print()
+        console.print(_table(outcome))
+
+
+def _table(outcome: Outcome) -> Table:
+    rounds = len(outcome.seconds[outcome.subject])
+    title = f"{outcome.contest.name}: {outcome.contest.title}, rounds: {rounds}"
+    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column(no_wrap=True)
+    for heading in ("seconds", "min .. max", "ratio", "min .. max"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if outcome.contest.megabytes:
+        table.add_column("MB/s", justify="right")
+    for name in outcome.seconds:
+        took = outcome.spread(name)
+        ratio = ("", "") if name == outcome.subject else _columns(outcome.ratio(name), _times)
+        rate = (f"{outcome.contest.megabytes / took.median:.0f}",) if outcome.contest.megabytes else ()
+        table.add_row(escape(name), *_columns(took, _digits), *ratio, *rate)
+    return table
 
 
 def as_json(around: Surroundings, outcomes: Sequence[Outcome]) -> str:
@@ -83,18 +91,15 @@ def _value(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def _time(seconds: float) -> str:
-    return f"{seconds * 1000:.1f} ms" if seconds < 0.1 else f"{seconds:.2f} s"
+def _columns(spread: Spread, text: Callable[[float], str]) -> tuple[str, str]:
+    return text(spread.median), f"{text(spread.least)} .. {text(spread.greatest)}"
 
 
-def _rate(outcome: Outcome, spread: Spread) -> str:
-    return f"{outcome.contest.megabytes / spread.median:.0f}" if outcome.contest.megabytes else ""
-
-
-def _ratio(ratio: Spread) -> str:
-    """Three digits above one; below, the reciprocal, which is easier to read than 0.04."""
-    return f"{_times(ratio.median)} of this ({_times(ratio.least)} to {_times(ratio.greatest)})"
+def _digits(value: float) -> str:
+    """Three digits say more than was measured already."""
+    return f"{value:.3g}"
 
 
 def _times(ratio: float) -> str:
-    return f"{ratio:.2f} x" if ratio >= 1 else f"1/{1 / ratio:.2f}"
+    """Below one the reciprocal, which is easier to read than 0.04."""
+    return _digits(ratio) if ratio >= 1 else f"1/{_digits(1 / ratio)}"

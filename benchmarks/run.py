@@ -36,6 +36,7 @@ ROUNDS = {Name.NOOP: 5, Name.MICRO: 7, Name.FANOUT: 5, Name.UP: 3}
 """Unless told otherwise: enough for a median and a span, and half an hour in all."""
 
 Measure = Callable[[Name, Contest], Outcome]
+Say = Callable[[str], None]
 
 
 def main(
@@ -47,25 +48,31 @@ def main(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     progress = Console(stderr=True)
 
+    def say(line: str) -> None:
+        progress.print(line, style="dim", highlight=False)
+
     def measured(name: Name, contest: Contest) -> Outcome:
-        return measure(contest, rounds or ROUNDS[name], lambda line: progress.print(line, style="dim"))
+        return measure(contest, rounds or ROUNDS[name], say)
 
     around = surroundings()
-    outcomes = _outcomes(set(only or Name), measured)
+    outcomes = _outcomes(set(only or Name), measured, say)
     show(around, outcomes, Console())
     if json_ is not None:
         json_.write_text(as_json(around, outcomes) + "\n", encoding="utf-8")
 
 
-def _outcomes(names: set[Name], measured: Measure) -> list[Outcome]:
+def _outcomes(names: set[Name], measured: Measure, say: Say) -> list[Outcome]:
     """Lab after lab, so that only one is up at a time."""
     outcomes = []
     if names & {Name.NOOP, Name.MICRO}:
+        say("five hosts with a running cluster: a few minutes")
         outcomes += _on_a_cluster(names, measured)
     if Name.FANOUT in names:
+        say(f"{fanout.HOSTS} bare hosts")
         with made_bed("bench-fan", "198.18.61.0/24", workers=fanout.HOSTS - 3) as bed:
             outcomes.append(measured(Name.FANOUT, fanout.contest(bed)))
     if Name.UP in names:
+        say("five bare hosts, new ones for every run")
         with made_bed("bench-up", "198.18.62.0/24") as bed:
             outcomes.append(measured(Name.UP, up.contest(bed)))
     return outcomes
