@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, Self, TypeVar
 
-from kbootstrap.errors import CommandFailed
+from kbootstrap.errors import CommandFailed, KbootstrapError
 from kbootstrap.transport.connection import Connection, Result
 
 T = TypeVar("T")
@@ -59,7 +59,11 @@ def read(connection: Connection, facts: Iterable[Fact[Any]]) -> Facts:
     if not groups:
         return Facts()
     boundary = secrets.token_hex(16)
-    result = connection.run_script(batch_script(groups, boundary), timeout=READ_TIMEOUT)
+    try:
+        result = connection.run_script(batch_script(groups, boundary), timeout=READ_TIMEOUT)
+    except KbootstrapError as error:
+        error.output = None  # what was read up to then, keys among it
+        raise
     return Facts(parse_batch(groups, boundary, result))
 
 
@@ -87,7 +91,7 @@ def parse_batch(groups: Sequence[Sequence[Fact[Any]]], boundary: str, result: Re
             "the facts could not be read",
             host=result.host,
             command=result.command,
-            output=result.errors or result.text[-2000:],
+            output=result.errors or None,  # not what was read: there are keys among it
         )
     values: dict[Fact[Any], object] = {}
     for group, answer in zip(groups, answers, strict=False):
