@@ -103,6 +103,7 @@ def run() -> int:
         show_failure(error, Console(stderr=True))
         return error.exit_code
     except KeyboardInterrupt:
+        Console(stderr=True).print("stopped; the test hosts are removed")
         return INTERRUPTED
     return 0
 
