@@ -16,6 +16,9 @@ KEY_PLACES = (
 DEPTH = 6
 """How deep they are searched: people keep whole trees in /tmp."""
 
+KEY = '^-----BEGIN .*PRIVATE KEY-----|^ *client-key-data:|"secret": *"[A-Za-z0-9+/]{43}="'
+"""Of a certificate, of a kubeconfig, of encryption at rest; for grep."""
+
 OBEYED = (
     "/etc/kubernetes /etc/containerd /etc/cni /etc/crictl.yaml /etc/etcd /etc/flannel /etc/kbootstrap "
     "/opt/kbootstrap /opt/cni /var/lib/kube-proxy /var/lib/kubelet/config.yaml /etc/modules-load.d /etc/sysctl.d "
@@ -39,8 +42,7 @@ def test_no_world_readable_key(host: Remote) -> None:
     """No private key anywhere can be read by everybody."""
     found = host.run(
         f"find {KEY_PLACES} -maxdepth {DEPTH} -xdev -type f -perm /o=r -size -1024k "
-        "-exec grep --files-with-matches --no-messages --extended-regexp "
-        "'^-----BEGIN .*PRIVATE KEY-----|^ *client-key-data:|^ *secret: [A-Za-z0-9+/]{43}=' {} + 2>/dev/null"
+        f"-exec grep --files-with-matches --no-messages --extended-regexp '{KEY}' {{}} + 2>/dev/null"
     )
     assert found.stdout.splitlines() == [], "private keys that everybody can read"
 
