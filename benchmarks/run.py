@@ -33,7 +33,7 @@ class Name(StrEnum):
 
 
 ROUNDS = {Name.NOOP: 5, Name.MICRO: 7, Name.FANOUT: 5, Name.UP: 3}
-"""Unless told otherwise: enough for a median and a span, and half an hour in all."""
+"""Unless told otherwise: enough for a median and a span; the more, the shorter a round is."""
 
 Measure = Callable[[Name, Contest], Outcome]
 Say = Callable[[str], None]
