@@ -148,7 +148,7 @@ def _last_run(found: "Status") -> Iterator[str]:
     if run is not None:
         yield f"{escape(run.command)} by {escape(run.who)}, {run.at}: {run.outcome}, {run.changes} changes"
     else:
-        yield "none is noted"
+        yield "none is noted" if found.hosts_read else f"{UNKNOWN} unknown: no host can be asked"
 
 
 def _silent(found: "Status", host: str) -> str:

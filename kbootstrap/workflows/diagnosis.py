@@ -40,6 +40,8 @@ def _unreachable(status: Status, _: Settings) -> Iterator[Trouble]:
 
 def _endpoint(status: Status, _: Settings) -> Iterator[Trouble]:
     endpoint = status.endpoint
+    if not status.hosts_read:
+        return
     if not endpoint.answered:
         yield Trouble(
             endpoint.address,
@@ -68,16 +70,22 @@ def _vip(status: Status, _: Settings) -> Iterator[Trouble]:
 
 
 def _quorum(status: Status, _: Settings) -> Iterator[Trouble]:
+    """Members on hosts that cannot be read may be well; one that knows of a leader proves that there is a quorum."""
     answering = [member for member in status.members.values() if member is not None]
+    unknown = sum(host in status.unreachable for host in status.members)
     needed = len(status.members) // 2 + 1
-    if len(answering) < needed:
+    if len(answering) + unknown < needed:
         yield Trouble(
             "etcd",
             f"{len(answering)} of {len(status.members)} members answer, {needed} are a quorum: nothing can be written",
-            "bring the other members' hosts back; if they are lost for good, restore a backup",
+            "bring the other members back; if they are lost for good, restore a backup",
         )
-    elif not any(member.leader for member in answering):
-        yield Trouble("etcd", "no member knows of a leader", f"on the members: journalctl -u {etcd.UNIT} -n 50")
+    elif answering and not any(member.leader for member in answering):
+        yield Trouble(
+            "etcd",
+            "no member knows of a leader: nothing can be written",
+            f"are enough members' hosts up? On them: journalctl -u {etcd.UNIT} -n 50",
+        )
 
 
 def _members(status: Status, settings: Settings) -> Iterator[Trouble]:
