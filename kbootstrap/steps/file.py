@@ -31,8 +31,7 @@ class File:
             return None
         return Change(
             title=f"{'update' if now.exists else 'write'} {self.path}",
-            script=_clear(now, self.path)
-            + write_file(self.path, self.content, self.mode, self.owner, self.group),
+            script=_clear(now, self.path) + write_file(self.path, self.content, self.mode, self.owner, self.group),
             fingerprint=fingerprint("file", self.path, MASKED if self.secret else self.content, *self._permissions()),
             diff=self._shown(now),
             paths=frozenset({self.path}),
@@ -44,9 +43,7 @@ class File:
     def _shown(self, now: PathStat) -> str:
         lines = []
         if now.exists and _permissions(now) != self._permissions():
-            lines.append(
-                f"{_permission_text(*_permissions(now))} -> {_permission_text(*self._permissions())}"
-            )
+            lines.append(f"{_permission_text(*_permissions(now))} -> {_permission_text(*self._permissions())}")
         if now.content != self.content:
             lines.append(MASKED if self.secret else unified_diff(now.content, self.content, self.path))
         return "\n".join(lines)
