@@ -1,6 +1,6 @@
 """testinfra over our own connection to a host."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from testinfra.backend.base import BaseBackend, CommandResult
@@ -45,8 +45,9 @@ class Witness:
         return result
 
     def run_script(self, script: str, *, timeout: float = COMMAND_TIMEOUT) -> Result:
-        self.log.last = self.remote.run_script(script, timeout=timeout)
-        return self.log.last
+        result = self.remote.run_script(script, timeout=timeout)
+        self.log.last = None if "\n" in script else replace(result, command=script)
+        return result
 
 
 class ConnectionBackend(BaseBackend):  # type: ignore[misc]

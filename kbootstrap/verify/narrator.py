@@ -109,10 +109,12 @@ class Narrator:
         last = self.log.last
         if last is None:
             return Finding(message, expected, found)
+        first, more, _ = last.command.partition("\n")
+        command = f"{first} …" if more else first
         if found is not None:
-            return Finding(message, expected, found, last.command)
+            return Finding(message, expected, found, command)
         output = "\n".join(part for part in (last.text, last.errors) if part) or f"(exit code {last.exit_code})"
-        return Finding(message, command=last.command, output=_tail(output))
+        return Finding(message, command=command, output=_tail(output))
 
 
 def _is_empty(call: pytest.CallInfo[None]) -> bool:

@@ -1,12 +1,13 @@
 """Where the live checks play: a namespace of their own, which is always taken away again."""
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from kbootstrap.errors import CheckFailed
+from kbootstrap.errors import CheckFailed, KbootstrapError
 from kbootstrap.verify import manifests
 from kbootstrap.verify.kube import NOT_FOUND, ApiRefused, Kube, Object
 
@@ -14,7 +15,10 @@ GONE_SECONDS = 30.0
 PODS_SECONDS = 60.0
 INTERVAL = 0.2
 
+AT_ONCE = 16
+
 NAMESPACES = "/api/v1/namespaces"
+NODES = "/api/v1/nodes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +105,23 @@ def _remove(api: Kube, name: str) -> None:
     )
 
 
+def of_each(pods: Pods, ask: Callable[[Pod], str]) -> dict[str, str]:
+    """What is said of every pod, side by side, by node; where there is no answer, why."""
+
+    def answer(pod: Pod) -> str:
+        try:
+            return ask(pod)
+        except KbootstrapError as error:
+            return error.message
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(zip(pods.ready, pool.map(answer, pods.ready.values()), strict=True))
+
+
 def running_pods(api: Kube, namespace: str, nodes: Collection[str], scale: float) -> Pods:
-    """Waits until every node's pod is ready, or the deadline."""
+    """Waits until the pod of every node is ready, or the deadline; not for nodes that are not ready themselves."""
     deadline = time.monotonic() + PODS_SECONDS * scale
+    hopeless = {node["metadata"]["name"] for node in api.items(NODES) if not _is_ready(node)}
     while True:
         found = api.items(f"{NAMESPACES}/{namespace}/pods", labelSelector=f"app={manifests.APP}")
         pods = {_node_of(pod): pod for pod in found}
@@ -111,7 +129,7 @@ def running_pods(api: Kube, namespace: str, nodes: Collection[str], scale: float
             node: Pod(pod["metadata"]["name"], pod["status"]["podIP"]) for node, pod in pods.items() if _is_ready(pod)
         }
         missing = [node for node in nodes if node not in ready]
-        if not missing or time.monotonic() > deadline:
+        if set(missing) <= hopeless or time.monotonic() > deadline:
             return Pods(ready, {node: _problem(api, namespace, pods.get(node)) for node in missing})
         time.sleep(INTERVAL)
 
@@ -124,8 +142,9 @@ def _node_of(pod: Object) -> str:
     return str(affinity["nodeSelectorTerms"][0]["matchFields"][0]["values"][0])
 
 
-def _is_ready(pod: Object) -> bool:
-    conditions = pod["status"].get("conditions", ())
+def _is_ready(item: Object) -> bool:
+    """Of a pod or a node."""
+    conditions = item["status"].get("conditions", ())
     return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 

@@ -1,7 +1,7 @@
 """Records what a healthy host and cluster answer, for the tests: `python -m tests.unit.verify.record INVENTORY`.
 
-To be run against a lab of one control plane (cp1) and one worker (w1) after a suite has changed what it asks. Nothing that is recorded is secret: suites never read
-a private key.
+To be run against a lab of one control plane (cp1) and one worker (w1) after a suite has changed what it asks.
+Nothing that is recorded is secret: suites never read a private key.
 """
 
 import json

@@ -29,7 +29,7 @@ class PlayedCluster:
     unready: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     log: str = "Started HTTP server on port 8080"
-    exit_code: int | None = 0
+    ended: str = "exit code 0"
     refuses: str = ""
     stuck: bool = False
 
@@ -56,6 +56,8 @@ class PlayedCluster:
     def items(self, path: str, **query: str) -> list[Object]:
         if path.endswith("/pods"):
             return [self._pod(node) for node in NODES]
+        if path.endswith("/nodes"):
+            return [self._pod(node) | {"metadata": {"name": node}} for node in NODES if node not in self.unready]
         if path.endswith("/events"):
             return [{"message": warning} for warning in self.warnings]
         return list(self.namespaces.values())
@@ -63,8 +65,8 @@ class PlayedCluster:
     def text(self, path: str) -> str:
         return self.log
 
-    def run(self, namespace: str, pod: str, command: Sequence[str]) -> tuple[int | None, str]:
-        return self.exit_code, "DNS: no such host" if self.exit_code else ""
+    def run(self, namespace: str, pod: str, command: Sequence[str]) -> str:
+        return self.ended
 
     def _pod(self, node: str) -> Object:
         ready = {"type": "Ready", "status": "False" if node in self.unready else "True"}
@@ -115,8 +117,8 @@ FAULTS: list[tuple[set[str], Callable[[], PlayedCluster], dict[str, Any]]] = [
     ({"test_image[w1]"}, PlayedCluster, {"image_problems": {"w1": "no space left on device"}}),
     ({"test_runs[w1]"}, lambda: PlayedCluster(unready=("w1",), warnings=("cni plugin not initialized",)), {}),
     ({"test_logs[cp1]", "test_logs[w1]"}, lambda: PlayedCluster(log=""), {}),
-    ({"test_exec[cp1]", "test_exec[w1]"}, lambda: PlayedCluster(exit_code=1), {}),
-    ({"test_exec[cp1]", "test_exec[w1]"}, lambda: PlayedCluster(exit_code=None), {}),
+    ({"test_exec[cp1]", "test_exec[w1]"}, lambda: PlayedCluster(ended="exit code 1: DNS: no such host"), {}),
+    ({"test_exec[cp1]", "test_exec[w1]"}, lambda: PlayedCluster(ended="no end in 10 s"), {}),
     ({"test_pod_to_pod[cp1]"}, PlayedCluster, {"silent": "pod-to-pod w1"}),
     ({"test_pod_to_service[cp1]"}, PlayedCluster, {"silent": "pod-to-service"}),
     ({"test_pod_dns[cp1]"}, PlayedCluster, {"silent": "pod-dns"}),

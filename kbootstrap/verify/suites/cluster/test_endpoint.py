@@ -12,6 +12,5 @@ def test_vip_holder(hosts: Everywhere, cluster: Cluster) -> None:
     if endpoint.mode != "vip":
         pytest.skip("there is no virtual IP")
     shown = hosts.run(f"ip -4 -oneline address show to {endpoint.vip}/32")
-    holders = sorted(name for name, said in shown.items() if said)
-    assert len(holders) == 1, f"{endpoint.vip} is held by: {', '.join(holders) or 'nobody'}"
-    assert holders[0] in [host.name for host in cluster.control_planes], f"{endpoint.vip} is in the wrong place"
+    holders = ", ".join(sorted(name for name, said in shown.items() if said))
+    assert holders in [host.name for host in cluster.control_planes], f"who holds {endpoint.vip}"

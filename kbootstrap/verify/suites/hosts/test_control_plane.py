@@ -41,12 +41,15 @@ def test_daemon(host: Remote, daemon: str) -> None:
     base = f"https://127.0.0.1:{port}"
     answers = _codes(host, {"/healthz": f"{base}/healthz", "/metrics": f"{base}/metrics"})
     assert answers["/healthz"] == "200", f"on the host: journalctl -u {daemon}"
-    assert answers["/metrics"] in REFUSED, "strangers can read its metrics"
+    assert answers["/metrics"] in REFUSED, "its metrics, asked for by a stranger"
 
 
 def test_flag(host: Remote, apiserver_flag: Flag) -> None:
     """The apiserver runs with the flag."""
-    has = flags(host.check_output("cat /proc/$(systemctl show --value --property=MainPID kube-apiserver)/cmdline"))
+    cmdline = host.run("cat /proc/$(systemctl show --value --property=MainPID kube-apiserver)/cmdline")
+    if cmdline.failed:
+        pytest.skip("it does not run; another test says so")
+    has = flags(cmdline.stdout)
     assert has.get(apiserver_flag.name, "") == apiserver_flag.value, f"{apiserver_flag} has another value"
 
 

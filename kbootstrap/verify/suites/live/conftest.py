@@ -10,13 +10,16 @@ from kbootstrap.verify.everywhere import Everywhere
 from kbootstrap.verify.kube import Kube
 from kbootstrap.verify.probes import DEADLINE_SECONDS, Probe, Probed, script
 from kbootstrap.verify.session import JOB
-from kbootstrap.verify.stage import Pod, Pods, Stage, running_pods, staged
+from kbootstrap.verify.stage import Pod, Pods, Stage, of_each, running_pods, staged
 
 PORT = manifests.PORT
+
+FIND_THE_API = ("/agnhost", "connect", "--timeout=5s", "kubernetes.default.svc:443")
 
 
 @pytest.fixture(scope="session")
 def image_problems(request: pytest.FixtureRequest) -> Mapping[str, str]:
+    """Why the image could not be brought to a node, by node."""
     return request.config.stash[JOB].image_problems
 
 
@@ -35,6 +38,18 @@ def pods(api: Kube, stage: Stage, cluster: Cluster) -> Pods:
 
 
 @pytest.fixture(scope="session")
+def logs(api: Kube, stage: Stage, pods: Pods) -> Mapping[str, str]:
+    """Every pod's log, by node."""
+    return of_each(pods, lambda pod: api.text(f"/api/v1/namespaces/{stage.namespace}/pods/{pod.name}/log"))
+
+
+@pytest.fixture(scope="session")
+def executions(api: Kube, stage: Stage, pods: Pods) -> Mapping[str, str]:
+    """How a command ended that connects to the API by its name, in every pod, by node."""
+    return of_each(pods, lambda pod: api.run(stage.namespace, pod.name, FIND_THE_API))
+
+
+@pytest.fixture(scope="session")
 def probed(cluster: Cluster, stage: Stage, pods: Pods, hosts: Everywhere) -> Probed:
     """All requests, from all hosts at once."""
     probes = {
@@ -49,7 +64,8 @@ def _probes(cluster: Cluster, stage: Stage, pods: Mapping[str, Pod], own: Pod) -
     service = f"{manifests.CLUSTER_SERVICE}.{stage.namespace}"
     port, any_pod = manifests.SERVICE_PORT, f"{manifests.APP}-"
     vip = cluster.settings.endpoint.vip
-    doors = {host.name: str(host.address) for host in cluster.nodes} | ({"the VIP": str(vip)} if vip else {})
+    doors = {host.name: str(host.address) for host in cluster.nodes if host.name in pods}
+    doors |= {"the VIP": str(vip)} if vip else {}
     full = f"{service}.svc.{cluster.settings.network.domain}"
     return [
         *(Probe("pod-to-pod", node, _dial(own, pod.address, PORT), pod.name) for node, pod in pods.items()),
