@@ -75,7 +75,7 @@ def _delivery(bed: Bed, connection: Connection, ssh: OpenSsh, artifact: Artifact
             script = f"set -eu\n{deliver(connection, [sha256])}fetch {sha256} {TARGET}\n"
             connection.run_script(script, timeout=DELIVERY_SECONDS).require()
 
-        return Contender(way, run, prepare=lambda: connection.run(f"mkdir -p {INCOMING}").require())
+        return Contender(way, run)
 
     return Contest(
         "delivery",

@@ -68,6 +68,7 @@ class Delivery:
         return self._depots[address]
 
     def _pushed(self, connection: Connection, digests: Sequence[str]) -> str:
+        connection.run(f"mkdir -p -m 700 {INCOMING}").require("there is no place for artifacts on the host")
         for sha256 in digests:
             connection.put_file(str(self.artifacts[sha256].path), f"{INCOMING}/{sha256}")
         return fetch_from_folder(INCOMING)

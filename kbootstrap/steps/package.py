@@ -14,6 +14,12 @@ INSTALLED = "/var/log/kbootstrap/packages"
 """On the host: the names of all packages that this step has installed, a line for each. Beside the journal, which
 stays when everything else is taken off."""
 
+_KEEP_CONFIGURATION = "--force-confdef --force-confold"
+_APT_WAIT = "-o DPkg::Lock::Timeout=120"
+"""Seconds for another apt, such as the daily upgrade, to end."""
+_APT_INSTALL = f"apt-get install -qq -y --no-install-recommends {_APT_WAIT}"
+_NO_SOURCES = "-o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=/dev/null"
+
 
 @dataclass(frozen=True, slots=True)
 class Packages:
@@ -57,9 +63,9 @@ class Packages:
         names = " ".join(quote(name) for name in missing)
         return (
             "export DEBIAN_FRONTEND=noninteractive\n"
-            "dpkg --configure -a --force-confdef --force-confold\n"
-            f"install() {{ apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=120 {names}; }}\n"
-            "install || { apt-get update -qq -o DPkg::Lock::Timeout=120 && install; }"
+            f"dpkg --configure -a {_KEEP_CONFIGURATION}\n"
+            f"install() {{ {_APT_INSTALL} {names}; }}\n"
+            f"install || {{ apt-get update -qq {_APT_WAIT} && install; }}"
         )
 
     def _from_depot(self, debs: Sequence[Artifact]) -> str:
@@ -67,7 +73,8 @@ class Packages:
         lines += [f"fetch {deb.sha256} {quote(deb.path.name)}.deb" for deb in debs]
         lines += [
             "export DEBIAN_FRONTEND=noninteractive",
-            "dpkg --force-confdef --force-confold --force-unsafe-io --install ./*.deb",
+            f"dpkg --configure -a {_KEEP_CONFIGURATION} || true  # what a run that died has left; apt mends the rest",
+            f"{_APT_INSTALL} {_NO_SOURCES} -o DPkg::Options::=--force-unsafe-io ./*.deb",
             f"cd /; rm -rf {FOLDER}; sync --file-system /usr",  # once, instead of after every file
         ]
         return "\n".join(lines)

@@ -116,7 +116,7 @@ def _survey(cluster: Cluster, connections: Mapping[str, Connection], wish: Wish,
     wanted = {host.name for host in limited(cluster, wish.limit)}
     facts = {name: preflight_facts(cluster, cluster.host(name)) for name in connections}
     looks = first_look(cluster, connections, facts)
-    require_fit(cluster, {name: look for name, look in looks.items() if name in wanted})
+    require_fit(cluster, {name: look for name, look in looks.items() if name in wanted}, emit)
     changing = {name: connection for name, connection in connections.items() if name in wanted}
     return make_survey(cluster, changing, looks, wish.playbook, wish.folder, emit)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kbootstrap.errors import PreflightFailed, Problem
+from kbootstrap.events import Note, Sink
 from kbootstrap.facts.fact import Fact
 from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.workflows.fitness.clocks import Clock, clocks
@@ -48,8 +49,10 @@ def warnings(cluster: Cluster, looks: Mapping[str, FirstLook]) -> list[Problem]:
     return [finding.problem for finding in judge(cluster, looks) if not finding.stops]
 
 
-def require_fit(cluster: Cluster, looks: Mapping[str, FirstLook]) -> None:
-    """Raises PreflightFailed with everything that makes any host unfit, if anything does."""
+def require_fit(cluster: Cluster, looks: Mapping[str, FirstLook], emit: Sink) -> None:
+    """Raises PreflightFailed with everything that makes any host unfit, if anything does; tells of the rest."""
+    for warning in warnings(cluster, looks):
+        emit(Note(warning.message, level="warning"))
     problems = findings(cluster, looks)
     if problems:
         raise PreflightFailed(

@@ -226,8 +226,7 @@ def programs(cluster: Cluster, host: Host, removal: Removal) -> list[Step]:
         ),
         _unless_found(
             "remove the configuration",
-            f"rm -f {_joined(files)}\n"
-            f"rmdir {_joined(folders)} 2>/dev/null || true",
+            f"rm -f {_joined(files)}\nrmdir {_joined(folders)} 2>/dev/null || true",
             f"ls -d {_joined(files)}",
         ),
     ]

@@ -25,9 +25,7 @@ def test_logs(logs: Mapping[str, str], node: Host) -> None:
 
 def test_exec(executions: Mapping[str, str], node: Host) -> None:
     """A command runs in a pod through the API, and from there finds the API by its name."""
-    assert _of(executions, node) == "exit code 0", (
-        "kubelet, CoreDNS and kube-proxy take part in it"
-    )
+    assert _of(executions, node) == "exit code 0", "kubelet, CoreDNS and kube-proxy take part in it"
 
 
 def _of(answers: Mapping[str, str], node: Host) -> str:
