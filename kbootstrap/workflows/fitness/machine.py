@@ -131,17 +131,16 @@ def _missing_modules(cluster: Cluster, host: Host, facts: Facts) -> Iterator[Fin
 
 
 def _cgroup(cluster: Cluster, host: Host, identity: HostIdentity) -> Iterator[Finding]:
-    if not host.is_node or identity.cgroup_version != 1:
+    told = cluster.settings.kubelet.config.get("failCgroupV1") is False
+    if told or not host.is_node or identity.cgroup_version != 1:
         return
     version = cluster.kubernetes
-    allowed = cluster.settings.kubelet.config.get("failCgroupV1") is False
     yield Finding(
         host.name,
         "system",
-        f"runs cgroup v1, which kubelet {version} {'is told to put up with' if allowed else 'does not support'}",
-        "boot it with systemd.unified_cgroup_hierarchy=1"
-        + ("" if allowed else ", or set kubelet: {config: {failCgroupV1: false}}"),
-        stops=not allowed and (version.major, version.minor) >= FIRST_WITHOUT_CGROUP_V1,
+        f"runs cgroup v1, which kubelet {version} does not support",
+        "boot it with systemd.unified_cgroup_hierarchy=1, or set kubelet: {config: {failCgroupV1: false}}",
+        stops=(version.major, version.minor) >= FIRST_WITHOUT_CGROUP_V1,
     )
 
 
