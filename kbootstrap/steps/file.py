@@ -34,7 +34,8 @@ class File:
             script=_clear(now, self.path) + write_file(self.path, self.content, self.mode, self.owner, self.group),
             fingerprint=fingerprint("file", self.path, MASKED if self.secret else self.content, *self._permissions()),
             diff=self._shown(now),
-            paths=frozenset({self.path}),
+            # Permissions alone are no reason to restart who has read the file.
+            paths=frozenset() if (now.kind, now.content) == ("file", self.content) else frozenset({self.path}),
         )
 
     def _permissions(self) -> tuple[int, str, str]:

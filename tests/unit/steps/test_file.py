@@ -53,6 +53,7 @@ def test_only_the_mode_is_mended_when_only_the_mode_is_wrong(tmp_path: Path) -> 
     assert "0666" in change.diff
     assert "0640" in change.diff
     assert "@@" not in change.diff
+    assert not change.paths  # no unit restarts for it
 
 
 def test_the_diff_shows_what_changes(tmp_path: Path) -> None:
