@@ -1,16 +1,19 @@
-"""etcd as one of its members sees it."""
+"""etcd as its members see it."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from kbootstrap.errors import KbootstrapError
 from kbootstrap.verify.everywhere import Everywhere
+
+SHOWN = 200
+"""Characters of what a member says instead of an answer."""
 
 _BOUNDARY = "-- kbootstrap --"
 _ETCDCTL = "/usr/local/bin/etcdctl --command-timeout=5s --write-out=json"
-_SCRIPT = f"{_ETCDCTL} member list; echo; echo '{_BOUNDARY}'; {_ETCDCTL} endpoint status --cluster"
+# The list as the member has it, and what the member says of itself: neither needs a quorum.
+_SCRIPT = f"{_ETCDCTL} member list --consistency=s; echo; echo '{_BOUNDARY}'; {_ETCDCTL} endpoint status"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,41 +35,32 @@ class MemberStatus:
     revision: int
     version: str
     size: int
-    errors: tuple[str, ...]
+    alarms: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class EtcdCluster:
-    """`problem` is what was said when no member could be asked."""
+    """The members by the list of the first that has one, and what each says of itself, by host."""
 
     members: tuple[Member, ...] = ()
     statuses: tuple[MemberStatus, ...] = ()
-    problem: str = ""
+    problems: Mapping[str, str] = field(default_factory=dict)
+    """What was said instead, by host."""
 
 
-def ask(hosts: Everywhere, names: Sequence[str]) -> EtcdCluster:
-    """Asks one host after the other, until one knows its peers."""
-    problem = "none of its hosts can be reached"
-    for name in names:
-        if name not in hosts.remotes:
-            continue
+def ask(hosts: Everywhere, names: Collection[str]) -> EtcdCluster:
+    """Asks every host's own member."""
+    members: tuple[Member, ...] = ()
+    statuses, problems = [], {}
+    for name, said in hosts.run(_SCRIPT, names).items():
+        listed, _, own = said.partition(_BOUNDARY)
         try:
-            result = hosts.remotes[name].run_script(_SCRIPT)
-            return parse(result.stdout.decode(errors="replace"))
-        except KbootstrapError as error:
-            problem = str(error)
-        except ValueError:
-            problem = f"{name}: {result.errors or result.text}"
-    return EtcdCluster(problem=problem)
-
-
-def parse(text: str) -> EtcdCluster:
-    """What the script prints; raises ValueError when there is no list of members in it."""
-    listed, _, said = text.partition(_BOUNDARY)
-    members = tuple(_member(value) for value in json.loads(listed)["members"])
-    names = {member.id: member.name for member in members}
-    statuses = tuple(_status(value["Status"], names) for value in json.loads(said or "[]"))
-    return EtcdCluster(members, statuses)
+            here = tuple(_member(value) for value in json.loads(listed)["members"])
+            statuses.append(_status(json.loads(own)[0]["Status"], {member.id: member.name for member in here}))
+            members = members or here
+        except (ValueError, LookupError):
+            problems[name] = said.strip().rpartition("\n")[2][-SHOWN:] or "no answer"
+    return EtcdCluster(members, tuple(statuses), problems)
 
 
 def _member(value: dict[str, Any]) -> Member:
@@ -82,5 +76,5 @@ def _status(value: dict[str, Any], names: dict[int, str]) -> MemberStatus:
         revision=header["revision"],
         version=value["version"],
         size=value["dbSize"],
-        errors=tuple(value.get("errors") or ()),
+        alarms=tuple(error for error in value.get("errors") or () if "alarm" in error),
     )

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Generator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -38,6 +38,8 @@ class Narrator:
     log: Log
     tell: Callable[[Outcome], None]
     _compared: tuple[str, object, object] | None = None
+    _told: list[BaseException] = field(default_factory=list)
+    """What went wrong before tests could begin: pytest says the same again for every test that needs the same."""
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -69,15 +71,25 @@ class Narrator:
         return True
 
     def _outcome(self, item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]) -> Outcome:
+        verdict, finding = Verdict(report.outcome), None
+        if call.excinfo is not None:
+            verdict, finding = self._judged(verdict, call.excinfo.value, in_setup=report.when == "setup")
         return Outcome(
             subject=self.subject,
             suite=suite_name(item),
             test=item.name if report.when != "teardown" else f"{item.name}:teardown",
             title=title(item) if report.when != "teardown" else f"after it, everything is put back: {title(item)}",
-            verdict=Verdict(report.outcome),
+            verdict=verdict,
             seconds=round(call.duration, 3),
-            finding=None if call.excinfo is None else self._finding(call.excinfo.value),
+            finding=finding,
         )
+
+    def _judged(self, verdict: Verdict, error: BaseException, *, in_setup: bool) -> tuple[Verdict, Finding]:
+        if any(error is told for told in self._told):
+            return Verdict.SKIPPED, Finding("what it needs is not there; a test before says so")
+        if in_setup and verdict is Verdict.FAILED:
+            self._told.append(error)
+        return verdict, self._finding(error)
 
     def _finding(self, error: BaseException) -> Finding:
         match error:

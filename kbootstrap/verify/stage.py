@@ -164,4 +164,7 @@ def state_of(pod: Object) -> str:
         if state:
             return ": ".join(part for part in (state["reason"], state.get("message")) if part)
     said = [item["message"] for item in pod["status"].get("conditions", ()) if item.get("message")]
-    return said[0] if said else f"it is {pod['status'].get('phase', 'unknown')}"
+    if said:
+        return str(said[0])
+    placed = "nodeName" in pod["spec"]
+    return f"it is {pod['status'].get('phase', 'unknown')}" if placed else "not placed yet: is kube-scheduler well?"

@@ -1,5 +1,7 @@
 """The suites about all hosts together pass on a recorded healthy cluster, and each test fails on its fault."""
 
+import copy
+import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kbootstrap.model.cluster import Cluster, Role
 from kbootstrap.verify.catalogue import CLUSTER_SUITES
 from kbootstrap.verify.report import CLUSTER, Outcome, Verdict
 from tests.unit.verify.world import (
@@ -17,6 +20,7 @@ from tests.unit.verify.world import (
     functions,
     outcomes_of,
     recorded,
+    recorded_cluster,
     recorded_host,
     recorded_kube,
     use_kube,
@@ -43,34 +47,121 @@ def healthy_hosts() -> dict[str, RecordedHost]:
     return {name: recorded_host(name) for name in recorded("hosts")}
 
 
-def etcd_answer(change: Callable[[dict[str, Any], list[dict[str, Any]]], None]) -> Answer:
-    """What etcdctl says, with the list of members and the status of a second member changed."""
-    listed, _, said = ETCD.partition("-- kbootstrap --")
-    members, statuses = json.loads(listed), json.loads(said)
-    change(members, statuses)
-    return Answer("member list", f"{json.dumps(members)}\n-- kbootstrap --\n{json.dumps(statuses)}\n")
+@dataclass
+class TwoMembers:
+    """What two members say: the list of members they both have, and their statuses."""
+
+    members: list[dict[str, Any]]
+    first: dict[str, Any]
+    second: dict[str, Any]
+
+    def answers(self) -> dict[str, Answer]:
+        listed = json.dumps({"members": self.members})
+        said = {"cp1": self.first, "w1": self.second}
+        return {
+            name: Answer("member list", f"{listed}\n-- kbootstrap --\n{json.dumps([{'Status': status}])}\n")
+            for name, status in said.items()
+        }
 
 
-def second_member(members: dict[str, Any], statuses: list[dict[str, Any]]) -> dict[str, Any]:
-    """Adds a healthy second member and returns its status."""
-    members["members"].append({"ID": 7, "name": "cp2", "peerURLs": [], "clientURLs": []})
-    status: dict[str, Any] = json.loads(json.dumps(statuses[0]))
-    status["Status"]["header"]["member_id"] = 7
-    statuses.append(status)
-    inner: dict[str, Any] = status["Status"]
-    return inner
+def two_members() -> TwoMembers:
+    """The recorded member, and a healthy second one on w1."""
+    listed, _, own = ETCD.partition("-- kbootstrap --")
+    members, first = json.loads(listed)["members"], json.loads(own)[0]["Status"]
+    second = copy.deepcopy(first)
+    second["header"]["member_id"] = 7
+    return TwoMembers([*members, {"ID": 7, "name": "w1"}], first, second)
 
 
-def changed(**values: object) -> Callable[[dict[str, Any], list[dict[str, Any]]], None]:
-    """A second member, of which something is different."""
+def two_member_cluster() -> Cluster:
+    hosts = tuple(
+        dataclasses.replace(host, roles=host.roles | {Role.ETCD} if host.name == "w1" else host.roles)
+        for host in recorded_cluster().hosts
+    )
+    return dataclasses.replace(recorded_cluster(), hosts=hosts)
 
-    def change(members: dict[str, Any], statuses: list[dict[str, Any]]) -> None:
-        status = second_member(members, statuses)
-        header = {name: values.pop(name) for name in ("revision", "cluster_id") if name in values}
-        status.update(values)
-        status["header"].update(header)
 
-    return change
+def _learner(etcd: TwoMembers) -> None:
+    etcd.members[1]["isLearner"] = True
+
+
+def _stranger(etcd: TwoMembers) -> None:
+    etcd.members.append({"ID": 8, "name": "old"})
+
+
+def _never_started(etcd: TwoMembers) -> None:
+    etcd.members.append({"ID": 8})
+
+
+def _no_leader(etcd: TwoMembers) -> None:
+    etcd.first["leader"] = etcd.second["leader"] = 0
+
+
+def _two_leaders(etcd: TwoMembers) -> None:
+    etcd.second["leader"] = 7
+
+
+def _two_clusters(etcd: TwoMembers) -> None:
+    etcd.second["header"]["cluster_id"] = 5
+
+
+def _lagging(etcd: TwoMembers) -> None:
+    etcd.second["header"]["revision"] += 10_000
+
+
+def _old_version(etcd: TwoMembers) -> None:
+    etcd.second["version"] = "3.5.0"
+
+
+def _alarm(etcd: TwoMembers) -> None:
+    etcd.first["errors"] = ["memberID:1 alarm:NOSPACE"]
+
+
+def _full(etcd: TwoMembers) -> None:
+    etcd.first["dbSize"] = 7 * 2**30
+
+
+IN_ETCD: list[tuple[str, Callable[[TwoMembers], None]]] = [
+    ("test_members", _learner),
+    ("test_members", _stranger),
+    ("test_members", _never_started),
+    ("test_one_leader", _no_leader),
+    ("test_one_leader", _two_leaders),
+    ("test_one_cluster", _two_clusters),
+    ("test_one_history", _lagging),
+    ("test_one_version", _old_version),
+    ("test_alarms", _alarm),
+    ("test_space", _full),
+]
+
+
+def ask_etcd(answers: dict[str, Answer]) -> list[Outcome]:
+    hosts = {name: recorded_host(name, answers[name]) for name in ("cp1", "w1")}
+    return outcomes_of(CLUSTER, ["cluster/test_etcd.py"], hosts, cluster=two_member_cluster())
+
+
+@pytest.mark.parametrize(("test", "break_it"), IN_ETCD)
+def test_a_fault_of_etcd_is_noticed_by_exactly_its_test(test: str, break_it: Callable[[TwoMembers], None]) -> None:
+    etcd = two_members()
+    break_it(etcd)
+    assert failed_tests(ask_etcd(etcd.answers())) == {test}
+
+
+def test_a_healthy_etcd_passes() -> None:
+    assert failed_tests(ask_etcd(two_members().answers())) == set()
+
+
+def test_a_member_that_does_not_answer_is_named() -> None:
+    silent = {"w1": Answer("member list", exit_code=1, stderr="Error: context deadline exceeded")}
+    outcomes = ask_etcd({**two_members().answers(), **silent})
+    assert failed_tests(outcomes) == {"test_all_answer"}
+    [finding] = [outcome.finding for outcome in outcomes if outcome.finding]
+    assert finding.found == "w1: Error: context deadline exceeded"
+
+
+def test_an_etcd_that_does_not_answer_at_all_is_told_once() -> None:
+    silence = Answer("member list", exit_code=1, stderr="Error: context deadline exceeded")
+    assert failed_tests(ask_etcd({"cp1": silence, "w1": silence})) == {"test_all_answer"}
 
 
 @dataclass(frozen=True)
@@ -85,35 +176,6 @@ class OnHosts:
         return f"{self.suite}: {self.test}"
 
 
-def _learner(members: dict[str, Any], _statuses: list[dict[str, Any]]) -> None:
-    members["members"][0]["isLearner"] = True
-
-
-def _stranger(members: dict[str, Any], statuses: list[dict[str, Any]]) -> None:
-    second_member(members, statuses)
-    members["members"][-1]["name"] = "old"
-
-
-def _silent(_members: dict[str, Any], statuses: list[dict[str, Any]]) -> None:
-    statuses.clear()
-
-
-def _no_leader(_members: dict[str, Any], statuses: list[dict[str, Any]]) -> None:
-    statuses[0]["Status"]["leader"] = 0
-
-
-def _alarm(_members: dict[str, Any], statuses: list[dict[str, Any]]) -> None:
-    statuses[0]["Status"]["errors"] = ["memberID:1 alarm:NOSPACE"]
-
-
-def _full(_members: dict[str, Any], statuses: list[dict[str, Any]]) -> None:
-    statuses[0]["Status"]["dbSize"] = 7 * 2**30
-
-
-def etcd(test: str, change: Callable[[dict[str, Any], list[dict[str, Any]]], None]) -> OnHosts:
-    return OnHosts("etcd", test, {"cp1": etcd_answer(change)})
-
-
 ON_HOSTS = [
     OnHosts("endpoint", "test_vip_holder", {"w1": Answer("address show", HOLDS_VIP)}),
     OnHosts("endpoint", "test_vip_holder", {"cp1": Answer("address show", "")}),
@@ -122,17 +184,6 @@ ON_HOSTS = [
     ),
     OnHosts("hosts", "test_authority[/etc/kubernetes/pki/ca.crt]", {"w1": Answer("<.*/pki/ca.crt", DIGEST)}),
     OnHosts("hosts", "test_clocks", {"w1": Answer("^date", "1700000000.0\n")}),
-    etcd("test_members", _learner),
-    etcd("test_members", _stranger),
-    OnHosts("etcd", "test_members", {"cp1": Answer("member list", exit_code=1, stderr="context deadline exceeded")}),
-    etcd("test_all_answer", _silent),
-    etcd("test_one_leader", _no_leader),
-    etcd("test_one_leader", changed(leader=7)),
-    etcd("test_one_cluster", changed(cluster_id=5)),
-    etcd("test_one_history", changed(revision=999_999)),
-    etcd("test_one_version", changed(version="3.5.0")),
-    etcd("test_alarms", _alarm),
-    etcd("test_space", _full),
 ]
 
 
@@ -141,19 +192,24 @@ def test_a_fault_on_hosts_is_noticed(fault: OnHosts, monkeypatch: pytest.MonkeyP
     hosts = healthy_hosts()
     for name, answer in fault.broken.items():
         hosts[name] = recorded_host(name, answer)
-    failed = failed_tests(run(monkeypatch, hosts, recorded_kube(), (f"cluster/test_{fault.suite}.py",)))
-    assert fault.test in failed
-    assert failed - {fault.test} <= {"test_members", "test_all_answer"}  # a member too many, or all silent
+    outcomes = run(monkeypatch, hosts, recorded_kube(), (f"cluster/test_{fault.suite}.py",))
+    assert failed_tests(outcomes) == {fault.test}
 
 
-def test_keys_that_differ_between_control_planes_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_that_differ_between_control_planes_are_noticed() -> None:
     """The recording has one control plane; a copy of it is the second."""
+    second = {"w1": frozenset({Role.CONTROL_PLANE}), "cp1": frozenset({Role.CONTROL_PLANE})}
+    cluster = recorded_cluster()
+    hosts = tuple(dataclasses.replace(host, roles=second[host.name]) for host in cluster.hosts)
     cp1 = recorded_host("cp1")
     other = RecordedHost("w1", cp1.answers, [Answer("<.*/sa.key", DIGEST)])
-    failed = failed_tests(run(monkeypatch, {"cp1": cp1, "w1": other}, recorded_kube(), ("cluster/test_hosts.py",)))
-    assert failed == set()  # w1 is no control plane by the inventory: its keys are not asked for
-    shared = [asked for asked in other.asked if ".key" in asked]
-    assert shared == []
+    outcomes = outcomes_of(
+        CLUSTER,
+        ["cluster/test_hosts.py"],
+        {"cp1": cp1, "w1": other},
+        cluster=dataclasses.replace(cluster, hosts=hosts),
+    )
+    assert failed_tests(outcomes) == {"test_shared_key[/etc/kubernetes/pki/sa.key]"}
 
 
 def node(api: RecordedKube, name: str) -> dict[str, Any]:
@@ -274,7 +330,8 @@ def test_a_healthy_cluster_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [outcome for outcome in outcomes if outcome.verdict is not Verdict.PASSED] == []
     seen = {f"{fault.suite}.{fault.test.partition('[')[0]}" for fault in ON_HOSTS}
     seen |= {f"{suite}.{test.partition('[')[0]}" for suite, test, _ in IN_THE_API}
-    assert functions(outcomes) - seen == {"api.test_access", "hosts.test_shared_key"}, "tests never seen to fail"
+    seen |= {f"etcd.{test}" for test, _ in IN_ETCD} | {"etcd.test_all_answer"}
+    assert functions(outcomes) - seen == {"api.test_access", "hosts.test_shared_key"}, "never seen to fail"
 
 
 def test_without_a_way_to_the_api_one_test_says_so_and_the_others_are_left_out() -> None:

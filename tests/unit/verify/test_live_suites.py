@@ -224,7 +224,8 @@ def test_pods_may_run_where_only_restricted_pods_may() -> None:
         ),
         ({"status": {"containerStatuses": [{"state": {"waiting": {"reason": "Creating"}}}]}}, "Creating"),
         ({"status": {"conditions": [{"message": "0/2 nodes are available"}]}}, "0/2 nodes are available"),
-        ({"status": {"phase": "Pending"}}, "it is Pending"),
+        ({"status": {"phase": "Pending"}, "spec": {"nodeName": "w1"}}, "it is Pending"),
+        ({"status": {"phase": "Pending"}, "spec": {}}, "not placed yet: is kube-scheduler well?"),
     ],
 )
 def test_the_state_of_a_pod(pod: Object, said: str) -> None:

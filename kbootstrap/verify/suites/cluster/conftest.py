@@ -9,5 +9,5 @@ from kbootstrap.verify.everywhere import Everywhere
 
 @pytest.fixture(scope="session")
 def etcd(hosts: Everywhere, cluster: Cluster) -> EtcdCluster:
-    """etcd as the first member that can be reached sees it."""
+    """etcd as its members see it."""
     return ask(hosts, [host.name for host in cluster.etcd_members])
