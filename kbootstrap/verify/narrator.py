@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Generator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -100,7 +100,7 @@ class Narrator:
             case AssertionError():
                 return self._assertion(str(error))
             case KbootstrapError():
-                return Finding(str(error), command=error.command, output=_tail(error.output or error.hint or ""))
+                return replace(Finding.of(error), message=str(error), output=_tail(error.output or ""))
             case _:
                 return self._explained(f"the test could not be carried out: {_named(error)}")
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from kbootstrap.errors import KbootstrapError
+
 CLUSTER = "cluster"
 """The subject of what concerns all hosts together."""
 
@@ -28,12 +30,24 @@ class Finding:
     found: str | None = None
     command: str | None = None
     output: str | None = None
+    hint: str | None = None
+
+    @classmethod
+    def of(cls, error: KbootstrapError) -> "Finding":
+        """What an expected error says; its host is known by the outcome."""
+        return cls(error.message, command=error.command, output=error.output, hint=error.hint)
 
     @property
     def details(self) -> tuple[tuple[str, str], ...]:
         """Everything but the message, as far as known."""
-        named = (("expected", self.expected), ("found", self.found), ("command", self.command), ("output", self.output))
-        return tuple((name, value) for name, value in named if value is not None)
+        named = {
+            "expected": self.expected,
+            "found": self.found,
+            "command": self.command,
+            "output": self.output,
+            "next": self.hint,
+        }
+        return tuple((name, value) for name, value in named.items() if value is not None)
 
 
 @dataclass(frozen=True, slots=True)

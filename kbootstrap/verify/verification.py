@@ -111,8 +111,7 @@ def verify(
     began = time.monotonic()
     told = _Told(tell)
     for name, error in unreachable.items():
-        finding = Finding(error.message, command=error.command, output=error.output or error.hint)
-        told(failed(name, "ssh", "the host can be logged in to", finding))
+        told(failed(name, "ssh", "the host can be logged in to", Finding.of(error)))
     crew = Crew(cluster.settings.timeouts.scale)
     with ExitStack() as stack:
         together = scope.cluster or scope.live
@@ -147,8 +146,7 @@ def _live(
         with supply() as image:
             problems = _brought(image, {node.name: connections.get(node.name) for node in job.cluster.nodes})
     except KbootstrapError as error:
-        finding = Finding(error.message, command=error.command, output=error.output or error.hint)
-        tell(failed(LIVE, "image", "the image of the live checks can be had", finding))
+        tell(failed(LIVE, "image", "the image of the live checks can be had", Finding.of(error)))
         return
     crew.run(replace(job, image=image.reference, image_problems=problems), connections, tell)
 

@@ -338,3 +338,9 @@ def test_without_a_way_to_the_api_one_test_says_so_and_the_others_are_left_out()
     outcomes = outcomes_of(CLUSTER, CLUSTER_SUITES, healthy_hosts(), api="cp1: connection refused")
     assert failed_tests(outcomes) == {"test_access"}
     assert sum(outcome.verdict is Verdict.SKIPPED for outcome in outcomes) > 10
+
+
+def test_where_no_host_can_be_reached_nothing_passes() -> None:
+    outcomes = outcomes_of(CLUSTER, CLUSTER_SUITES, {}, api="no control-plane host can be reached")
+    assert failed_tests(outcomes) == {"test_access"}
+    assert {outcome.verdict for outcome in outcomes} == {Verdict.FAILED, Verdict.SKIPPED}
