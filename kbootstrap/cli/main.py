@@ -77,10 +77,9 @@ def run(arguments: list[str]) -> int:
             show_failure(error, Console(stderr=True))
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        Console(stderr=True).print("stopped; run the same command again to go on from here", highlight=False)
-        return INTERRUPTED
+        outcome = INTERRUPTED
     except typer.Exit as exit_:
-        return exit_.exit_code
+        outcome = exit_.exit_code
     except BrokenPipeError:
         sys.stderr.close()
         return 1
@@ -89,6 +88,8 @@ def run(arguments: list[str]) -> int:
             error.show()
             return USAGE
         raise
+    if outcome == INTERRUPTED:
+        Console(stderr=True).print("stopped; run the same command again to go on from here", highlight=False)
     return outcome if isinstance(outcome, int) else 0
 
 
