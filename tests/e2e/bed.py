@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -174,8 +175,10 @@ class Bed:
         assert self.plan() == {}
 
     def on_all(self, command: str, hosts: Sequence[str] | None = None) -> dict[str, str]:
-        """Standard output of a command on every host."""
-        return {host: self.ssh(host, command) for host in (hosts or list(self.spec.hosts))}
+        """Standard output of a command on every host, side by side."""
+        names = list(hosts or self.spec.hosts)
+        with ThreadPoolExecutor(len(names)) as pool:
+            return dict(zip(names, pool.map(lambda host: self.ssh(host, command), names), strict=True))
 
     def _environment(self) -> dict[str, str]:
         """A wide terminal that is none, and a journal of this bed's own."""

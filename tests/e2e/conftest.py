@@ -26,9 +26,9 @@ ORDER = (
     "test_up",
     "test_playbook",
     "test_lock",
-    "test_drift",
     "test_verify",
     "test_ha",
+    "test_drift",
     "test_reset",
     # clusters of their own
     "test_access",
@@ -123,9 +123,10 @@ def _what_failed(bed: Bed) -> str:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _nothing_stays_behind() -> Iterator[None]:
+def _nothing_stays_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Of any lab that was made."""
     yield
-    left = footprint(PREFIX)
+    left = [line for bed in request.config.stash[BEDS] for line in footprint(bed.spec.name)]
     assert not left, "\n".join(left)
 
 

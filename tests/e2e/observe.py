@@ -43,14 +43,14 @@ def vip_holders(bed: Bed, hosts: list[str] | None = None) -> list[str]:
     return [host for host, text in seen.items() if text]
 
 
-def footprint(prefix: str) -> list[str]:
-    """Everything on this machine that carries the name of a lab that begins with `prefix`, without asking the lab."""
+def footprint(lab: str) -> list[str]:
+    """Everything on this machine that carries the name of a lab, without asking the lab."""
     commands = ("ip -o link", "ip netns list", "cat /proc/self/mountinfo", "ls /run/lock /run/systemd/nspawn")
     lines = [line for command in commands for line in _output(command).splitlines()]
     lines += map(str, Path("/var/lib/kbootstrap-lab").glob("*"))
     lines += map(str, (Path.home() / ".cache/kbootstrap/lab").glob("*"))
     lines += [folder for folder, _, _ in os.walk("/sys/fs/cgroup")]
-    return [line for line in lines if prefix in line] + list(showing(prefix))
+    return [line for line in lines if lab in line] + list(showing(lab))
 
 
 def showing(text: str, lab: str | None = None) -> Iterator[str]:

@@ -55,6 +55,21 @@ def test_a_control_plane_host_loses_its_power(shared: Bed, probe: Probe, holds_v
     shared.run("up").expect(0, "Nothing to change")
 
 
+@pytest.mark.xfail(strict=True, reason="the proxies go on to an apiserver that accepts connections and has no etcd")
+def test_an_etcd_member_is_stopped(shared: Bed, probe: Probe) -> None:
+    """Its own apiserver runs on and can serve nobody."""
+    try:
+        with probing(probe):
+            cut = time.monotonic()
+            shared.ssh("cp2", "systemctl stop etcd")
+            time.sleep(WATCHED_SECONDS)
+        shared.note(probe.summary(cut)[:1000])
+        assert probe.outage(cut) <= LONGEST_OUTAGE
+    finally:
+        shared.ssh("cp2", "systemctl start etcd")
+        wait_until(lambda: is_well(shared, "cp2"), seconds=HEALED_SECONDS, what="etcd and the apiserver of cp2")
+
+
 def is_well(bed: Bed, host: str) -> bool:
     """Its etcd member is healthy and its apiserver is ready."""
     return bed.ssh(host, WELL.format(address=bed.spec.hosts[host].address), check=False) == "well\nok"

@@ -28,7 +28,8 @@ def bed(beds: BedFactory) -> Bed:
         "w2": HostSpec(address=SUBNET[22], roles=(Role.WORKER,)),
     }
     spec = LabSpec(name=f"{PREFIX}half", subnet=SUBNET, hosts=hosts)
-    return beds(spec, {"hosts": {"w1": {"ssh": {"sudo_password": {"env": "W1_SUDO"}}}}}, **PASSWORDS)
+    login = {"hosts": {"w1": {"ssh": {"sudo_password": {"env": "W1_SUDO"}}}}}
+    return beds(spec, {**login, "timeouts": {"connect_seconds": 3}}, **PASSWORDS)
 
 
 @contextmanager
