@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, Self, TypeVar
 
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
+
 from kbootstrap.errors import CommandFailed, KbootstrapError
 from kbootstrap.transport.connection import Connection, Result
 
@@ -13,6 +15,8 @@ T = TypeVar("T")
 
 READ_TIMEOUT = 60.0
 """Seconds a batch may take; it only reads, so a host that needs longer is stuck."""
+
+READ_TRIES = 3
 
 
 class Fact(ABC, Generic[T]):
@@ -53,7 +57,12 @@ class Facts:
         return Facts({**self._values, **other._values})
 
 
-def read(connection: Connection, facts: Iterable[Fact[Any]]) -> Facts:
+class Incomplete(CommandFailed):
+    """A batch came back without its end, as from a sudo 1.9.13 that logs output."""
+
+
+@retry(retry=retry_if_exception_type(Incomplete), stop=stop_after_attempt(READ_TRIES), reraise=True)
+def read(connection: Connection, facts: Sequence[Fact[Any]]) -> Facts:
     """Reads all facts in one round trip. Raises CommandFailed when the batch itself does not come back."""
     groups = _groups(facts)
     if not groups:
@@ -87,7 +96,7 @@ def parse_batch(groups: Sequence[Sequence[Fact[Any]]], boundary: str, result: Re
     """Splits a batch's output and parses every group's share."""
     answers = result.stdout.split(f"\n{boundary}\n".encode())
     if len(answers) != len(groups) + 1 or result.truncated:
-        raise CommandFailed(
+        raise Incomplete(
             "the facts could not be read",
             host=result.host,
             command=result.command,

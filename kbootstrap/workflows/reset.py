@@ -95,5 +95,5 @@ def _left(connection: Connection, *, touched: bool) -> tuple[str, ...]:
     if not touched:
         return ()
     guards = {what: Guard(test) for what, test in _LEFT.items()}
-    seen = read(connection, guards.values())
+    seen = read(connection, list(guards.values()))
     return (*(what for what, guard in guards.items() if seen[guard]), _UNTIL_REBOOT)
