@@ -21,7 +21,7 @@ HOSTS = {
     "w2": HostSpec(address=SUBNET[22], roles=(Role.WORKER,), login="admin", jump="cp1"),
 }
 
-LOGS = "journalctl --no-pager --output=cat; cat /var/log/*.log /var/log/kbootstrap/* /home/*/.bash_history 2>/dev/null; true"
+LOGS = "journalctl --no-pager --output=cat; cat /var/log/*.log /var/log/kbootstrap/* 2>/dev/null; true"
 
 
 @pytest.fixture(scope="module")

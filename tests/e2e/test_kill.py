@@ -45,7 +45,7 @@ def moments() -> Iterator[Moment]:
         yield Moment(part, chance.random(), LARGE if number in large else SMALL)
 
 
-@pytest.mark.parametrize("moment", moments(), ids=str)
+@pytest.mark.parametrize("moment", list(moments()), ids=str)
 def test_up_converges_after_a_kill(moment: Moment, beds: BedFactory) -> None:
     bed = beds(lab(*moment.hosts))
     total = sum(map(len, bed.plan().values()))
