@@ -37,29 +37,30 @@ class Unit:
 
     def diff(self, seen: Facts, touched: Paths) -> Change | None:
         now = seen[self._state()]
-        reasons = self._reasons(now, touched)
+        outdated = self._outdated(now, touched)
+        reasons = [
+            *(() if now.running else (f"is {now.active or 'not there'}",)),
+            *(() if now.enabled == "enabled" else ("does not start at boot",)),
+            *outdated,
+        ]
         if not reasons:
             return None
-        action = self.on_change if now.running else "start"
+        action = "start" if not now.running else self.on_change if outdated else "enable"
         return Change(
             title=f"{action} {self.name}",
-            script=self._script(now, action),
+            script=f"systemctl enable --quiet {quote(self.name)}" if action == "enable" else self._script(now, action),
             fingerprint=fingerprint("unit", self.name, *self.inputs),
             diff=", ".join(reasons),
         )
 
-    def _reasons(self, now: UnitStatus, touched: Paths) -> list[str]:
+    def _outdated(self, now: UnitStatus, touched: Paths) -> Sequence[str]:
+        """Why what runs is not what should."""
         changed = sorted(str(path) for path in self.inputs if path in touched)
-        reasons = []
-        if not now.running:
-            reasons.append(f"is {now.active or 'not there'}")
-        if now.enabled != "enabled":
-            reasons.append("does not start at boot")
         if changed:
-            reasons.append(f"changed: {' '.join(changed)}")
-        elif now.running and now.stamp != now.inputs:
-            reasons.append("was started with other files than there are now")
-        return reasons
+            return (f"changed: {' '.join(changed)}",)
+        if now.running and now.stamp != now.inputs:
+            return ("was started with other files than there are now",)
+        return ()
 
     def _script(self, now: UnitStatus, action: str) -> str:
         name, stamp = quote(self.name), quote(STAMPS / self.name)

@@ -56,10 +56,10 @@ def test_a_unit_that_was_started_with_other_files_restarts_although_no_file_chan
         (NO_UNIT, "start thing.service"),
         (UnitStatus(True, "failed", "failed", "enabled", False, "stamp", "stamp"), "start thing.service"),
         (UnitStatus(True, "activating", "auto-restart", "enabled", False, "s", "s"), "start thing.service"),
-        (UnitStatus(True, "active", "running", "disabled", False, "stamp", "stamp"), "restart thing.service"),
+        (UnitStatus(True, "active", "running", "disabled", False, "stamp", "stamp"), "enable thing.service"),
     ],
 )
-def test_a_unit_that_does_not_run_is_started(status: UnitStatus, title: str) -> None:
+def test_a_unit_that_does_not_run_or_would_not_after_a_boot(status: UnitStatus, title: str) -> None:
     plan = make_plan(ONE_PHASE, {"a": STEPS}, {"a": facts(PRESENT, status)})
     assert [change.title for change in plan.tasks[0].changes] == [title]
 
