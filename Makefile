@@ -51,7 +51,8 @@ check: $(VENV)/.installed test-packages ## Lint, types, layers
 unit: $(VENV)/.installed test-packages ## Unit and golden tests
 	@$(BIN)/pytest tests/unit tests/golden
 
-e2e: $(VENV)/.installed lab-packages test-packages ## Tests on real hosts of the lab
+e2e: $(VENV)/.installed lab-packages test-packages ## Tests on real hosts of the lab (as root)
+	@[ "$$(id -u)" = 0 ] || { echo "the lab's hosts need root" >&2; exit 1; }
 	@$(KBOOTSTRAP) artifacts fetch
 	@$(BIN)/pytest tests/e2e
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kbootstrap.errors import InvalidInput
 from kbootstrap.events import Event, Note
 
 if TYPE_CHECKING:
@@ -32,3 +33,11 @@ def load(inventory: Path) -> "Cluster":
 def _warn(event: Event) -> None:
     if isinstance(event, Note):
         typer.echo(f"{event.level}: {event.text}", err=True)
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a file that the user asked for. Raises InvalidInput."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be written: {error.strerror}") from error

@@ -42,7 +42,7 @@ def plan(
         found = workflow.plan(cluster, workflow.Wish(builtin("up"), limit=tuple(limit or ())), emit)
     kept = workflow.saved(cluster, found)
     if out is not None:
-        out.write_text(kept.to_json() + "\n", encoding="utf-8")
+        options.write(out, kept.to_json() + "\n")
     if json_:
         typer.echo(json.dumps(plan_value(found)))
     else:
@@ -77,7 +77,7 @@ def up(
         wish = workflow.Wish(builtin("up"), limit=tuple(limit or ()))
         done = workflow.converge(cluster, wish, emit, only=only, command="up")
     show_outcome(done, timings, time.monotonic() - started, console, json_=json_)
-    if not json_:
+    if not json_ and not limit:
         console.print(f"Cluster [bold]{escape(cluster.name)}[/] is ready.")
 
 

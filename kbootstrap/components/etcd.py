@@ -184,7 +184,7 @@ def peer_url(member: Host) -> str:
 def servers_for(cluster: Cluster, host: Host) -> str:
     """What an apiserver on `host` asks: its own host's member where there is one, else all.
 
-    Where all members were asked, a dead one would cost every apiserver (field notes).
+    Where all members were asked, a dead one would cost every apiserver.
     """
     if host.is_etcd:
         return f"https://{LOOPBACK}:{CLIENT_PORT}"

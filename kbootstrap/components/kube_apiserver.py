@@ -33,7 +33,7 @@ KUBELET_CLIENT_USER = "kube-apiserver-kubelet-client"
 FRONT_PROXY_USER = "front-proxy-client"
 
 START_SECONDS = 300
-"""An emulated host took 72 s (lab notes); etcd may still be electing."""
+"""An emulated host took 72 s; etcd may still be electing."""
 STOP_MARGIN_SECONDS = 60
 """After the shutdown delay: requests under way have up to 60 s (--request-timeout)."""
 
@@ -177,7 +177,7 @@ def _arguments(site: Site) -> tuple[str, ...]:
             "service-account-signing-key-file": paths.SERVICE_ACCOUNT_PRIVATE,
             "service-account-extend-token-expiration": False,
             "profiling": False,
-            # kubelets: by address, since hosts' names need not be in DNS (field notes)
+            # kubelets: by address, since hosts' names need not be in DNS
             "kubelet-certificate-authority": paths.CA_CERTIFICATE,
             "kubelet-client-certificate": f"{KUBELET_CLIENT}.crt",
             "kubelet-client-key": f"{KUBELET_CLIENT}.key",
@@ -191,7 +191,7 @@ def _arguments(site: Site) -> tuple[str, ...]:
             "requestheader-group-headers": "X-Remote-Group",
             "requestheader-username-headers": "X-Remote-User",
             "enable-aggregator-routing": True,
-            # going away without a failed request, and spreading long connections again afterwards (field notes)
+            # going away without a failed request, and spreading long connections again afterwards
             "shutdown-delay-duration": f"{settings.shutdown_delay_seconds}s",
             "shutdown-send-retry-after": True,
             "goaway-chance": 0.001 if len(cluster.control_planes) > 1 else 0,

@@ -33,7 +33,7 @@ class NginxConfig:
 
     An apiserver that cannot be connected to within 1 s is left out for 2 s, then tried by one connection: a host
     without power costs one request in two seconds one second, and an apiserver that just starts is back after two
-    (field notes; with `max_fails=0` a third of all connections would pay that second, with 10 s a starting one is
+    (measured; with `max_fails=0` a third of all connections would pay that second, with 10 s a starting one is
     left out for ten). Watches and `logs -f` may be silent for hours; dead peers are found by keepalive in a minute.
     """
 

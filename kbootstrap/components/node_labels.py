@@ -90,7 +90,11 @@ def node_labels(site: Site) -> list[Step]:
     if not is_first(site):
         return []
     seconds = round(REGISTRATION_SECONDS * site.cluster.settings.timeouts.scale)
-    return [NodeLabels(host.name, _labels(host), taints(host), seconds) for host in site.cluster.nodes]
+    return [
+        NodeLabels(host.name, _labels(host), taints(host), seconds)
+        for host in site.cluster.nodes
+        if site.limit is None or host.name in site.limit
+    ]
 
 
 def _labels(host: Host) -> dict[str, str]:

@@ -15,7 +15,7 @@ HTTP2_PING: Mapping[str, str] = MappingProxyType(
     {"HTTP2_READ_IDLE_TIMEOUT_SECONDS": "5", "HTTP2_PING_TIMEOUT_SECONDS": "5"}
 )
 """Client-go: ping a connection that was silent for 5 s, and give it up after 5 s more. Its defaults are 30 and 15:
-a client whose apiserver lost power would hang that long (field notes)."""
+a client whose apiserver lost power would hang that long."""
 
 NETWORKING: Mapping[str, str] = MappingProxyType(
     {

@@ -48,8 +48,8 @@ class Delivery:
 
     def _find_way(self, connection: Connection) -> str:
         target = self.addresses.get(connection.name)
-        if target and self.way != "tunnel":
-            local = local_address_towards(target)
+        local = local_address_towards(target) if target and self.way != "tunnel" else None
+        if local is not None:
             base = f"http://{local}:{self._depot(local).port}/sha256"
             some = next(iter(self.artifacts))
             probe = f"curl -s -o /dev/null -I --connect-timeout {PROBE_SECONDS} {base}/{some}"
@@ -81,9 +81,12 @@ def delivering(artifacts: Sequence[Artifact], addresses: Mapping[str, str], way:
         yield Delivery({artifact.sha256: artifact for artifact in artifacts}, addresses, way, stack)
 
 
-def local_address_towards(target: str) -> str:
-    """This machine's own address on the way to `target`; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((target, 9))
-        address: str = probe.getsockname()[0]
-        return address
+def local_address_towards(target: str) -> str | None:
+    """This machine's own address on the way to `target`; nothing is sent. None for what only SSH knows the way to."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((target, 9))
+            address: str = probe.getsockname()[0]
+            return address
+    except OSError:
+        return None

@@ -70,7 +70,8 @@ def recorded(folder: Path, run: str, emit: Sink) -> Iterator[Sink]:
     def sink(event: Event) -> None:
         if not isinstance(event, Progress):
             line = {"event": type(event).__name__, "at": round(time.monotonic() - began, 3), **asdict(event)}
-            file.write(json.dumps(line) + "\n")
+            with suppress(OSError):  # a full disk here is no reason to leave hosts half changed
+                file.write(json.dumps(line) + "\n")
         emit(event)
 
     with file:

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 from kbootstrap.engine.plan import Plan
-from kbootstrap.engine.playbook import Phase
 from kbootstrap.engine.strategy import batches
 
 
@@ -22,14 +21,10 @@ def dependencies(plan: Plan) -> dict[Job, set[Job]]:
         here, everywhere = plan.playbook.waits(phase)
         common = {Job(name, host) for name in everywhere for host in hosts[name]}
         before: set[Job] = set()
-        for batch in batches(phase, hosts[phase.phase], established=_established(plan, phase)):
-            jobs = {Job(phase.phase, host) for host in batch}
+        for batch in batches(phase, [task for task in plan.tasks if task.phase == phase.phase]):
+            jobs = {Job(task.phase, task.host) for task in batch}
             for job in jobs:
                 own = {Job(name, job.host) for name in here if job.host in hosts[name]}
                 found[job] = common | own | before
             before = jobs
     return found
-
-
-def _established(plan: Plan, phase: Phase) -> bool:
-    return any(task.serving for task in plan.tasks if task.phase == phase.phase)

@@ -105,8 +105,7 @@ class Runner:
             raise HostsFailed(f"{len(failures)} hosts failed", failures)
 
     def _run_task(self, task: Task) -> None:
-        phase = next(phase for phase in self.plan.playbook.phases if phase.phase == task.phase)
-        if not task.changes and not phase.always:
+        if not task.changes and not self._is_looked_at(task):
             return
         started = time.monotonic()
         self.emit(PhaseStarted(task.phase, task.host))
@@ -121,6 +120,15 @@ class Runner:
             raise
         finally:
             self.emit(PhaseFinished(task.phase, task.host, time.monotonic() - started, len(task.changes), error))
+
+    def _is_looked_at(self, task: Task) -> bool:
+        """Whether the checks matter although nothing changes here: before others of a rolling phase change."""
+        phase = next(phase for phase in self.plan.playbook.phases if phase.phase == task.phase)
+        return phase.always or (
+            phase.rolling
+            and task.serving
+            and any(other.changes for other in self.plan.tasks if other.phase == task.phase)
+        )
 
     def _make_changes(self, task: Task) -> None:
         connection = self.connections[task.host]

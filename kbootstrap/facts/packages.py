@@ -7,7 +7,7 @@ from kbootstrap.facts.fact import Single
 
 @dataclass(frozen=True, slots=True)
 class InstalledPackages(Single[frozenset[str]]):
-    """The names of all packages that dpkg has fully installed; empty where there is no dpkg."""
+    """The names of all packages that dpkg has fully installed, held ones too; empty where there is no dpkg."""
 
     @property
     def command(self) -> str:
@@ -15,4 +15,4 @@ class InstalledPackages(Single[frozenset[str]]):
 
     def value(self, output: bytes) -> frozenset[str]:
         lines = output.decode(errors="replace").splitlines()
-        return frozenset(line[3:] for line in lines if line.startswith("ii "))
+        return frozenset(line[3:] for line in lines if line[1:3] == "i ")

@@ -54,8 +54,9 @@ class UnitState(Fact[UnitStatus]):
     @classmethod
     def parse(cls, facts: Sequence[Self], output: bytes) -> Mapping[Self, UnitStatus]:
         shown, _, stamped = output.decode(errors="replace").partition("\nstamps\n")
-        blocks = [dict(_pairs(block)) for block in shown.strip().split("\n\n")]
-        units = {block.get("Id", ""): block for block in blocks}
+        # In the order asked for, not by Id: systemd answers for an alias under the unit's own name.
+        blocks = (dict(_pairs(block)) for block in shown.strip().split("\n\n"))
+        units = dict(zip((fact.unit for fact in facts), blocks, strict=False))
         stamps = {line.split(" ")[0]: line.split(" ") for line in stamped.splitlines() if " " in line}
         return {fact: _status(units.get(fact.unit), stamps.get(fact.unit)) for fact in facts}
 

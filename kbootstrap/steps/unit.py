@@ -9,6 +9,9 @@ from kbootstrap.facts.fact import Fact, Facts
 from kbootstrap.facts.units import STAMPS, UnitState, UnitStatus, inputs_digest
 from kbootstrap.steps.step import Change, Paths, fingerprint, quote
 
+STARTS_AT_BOOT = ("enabled", "alias", "static", "indirect", "generated")
+"""What systemd says of a unit that is enabled, or that has no say in it: others pull it in."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -33,14 +36,14 @@ class Unit:
 
     def serves(self, seen: Facts) -> bool:
         """Whether the unit runs already, so that restarting it would be felt."""
-        return seen[self._state()].running
+        return seen[self._state()].active == "active"
 
     def diff(self, seen: Facts, touched: Paths) -> Change | None:
         now = seen[self._state()]
         outdated = self._outdated(now, touched)
         reasons = [
             *(() if now.running else (f"is {now.active or 'not there'}",)),
-            *(() if now.enabled == "enabled" else ("does not start at boot",)),
+            *(() if now.enabled in STARTS_AT_BOOT else ("does not start at boot",)),
             *outdated,
         ]
         if not reasons:
@@ -65,7 +68,7 @@ class Unit:
     def _script(self, now: UnitStatus, action: str) -> str:
         name, stamp = quote(self.name), quote(STAMPS / self.name)
         # Enabling makes systemd read all units again, so that only what is enabled already needs it to be said.
-        load = "systemctl daemon-reload" if now.enabled == "enabled" else f"systemctl enable --quiet {name}"
+        load = "systemctl daemon-reload" if now.enabled in STARTS_AT_BOOT else f"systemctl enable --quiet {name}"
         block = "" if self.wait or action == "reload" else "--no-block "
         return "\n".join(
             (
@@ -73,7 +76,8 @@ class Unit:
                 f"stamp=$({inputs_digest(self.inputs)})",
                 load,
                 f"systemctl reset-failed {name} 2>/dev/null || true",
-                f"if ! systemctl {block}{action} {name}; then",
+                # Restarted also where it did not run: meanwhile systemd may have started it with the old files.
+                f"if ! systemctl {block}{'reload' if action == 'reload' else 'restart'} {name}; then",
                 f"  systemctl status --no-pager --lines=0 {name} >&2 || true",
                 f"  journalctl --no-pager --output=cat --lines=20 --unit={name} >&2 || true",
                 "  exit 1",
@@ -94,7 +98,7 @@ class UnitAbsent:
 
     def diff(self, seen: Facts, touched: Paths) -> Change | None:
         now = seen[UnitState(self.name)]
-        if not now.running and now.enabled not in ("enabled", "enabled-runtime"):
+        if now.active in ("inactive", "failed") and now.enabled not in ("enabled", "enabled-runtime"):
             return None
         return Change(
             title=f"stop {self.name}",

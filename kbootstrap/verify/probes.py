@@ -8,7 +8,7 @@ import pytest
 
 REQUEST_SECONDS = 3
 DEADLINE_SECONDS = 20
-"""kube-proxy's rules lag behind a pod's readiness, by a second or so (field notes)."""
+"""kube-proxy's rules lag behind a pod's readiness, by a second or so."""
 
 _PRELUDE = f"""\
 deadline=$(( $(date +%s) + {DEADLINE_SECONDS} ))

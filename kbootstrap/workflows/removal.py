@@ -43,10 +43,9 @@ class Removal:
 
 
 def concerned(removal: Removal) -> Guard:
-    """Whether kbootstrap has been on the host; the last case: a run that ended after its very first phase."""
-    keys_only = f"[ -e {paths.PKI} ] && ! ls -A {paths.KUBERNETES} | grep -qvE '^(pki|encryption.yaml)$'"
+    """Whether kbootstrap has been on the host: the first thing that it makes there is the folder of its marks."""
     installed = f" || [ -s {INSTALLED} ]" if removal.packages else ""
-    return Guard(f"[ -e {MARKS} ] || [ -e {OPT} ] || [ -e {nginx.CONFIG.parent} ] || {{ {keys_only}; }}{installed}")
+    return Guard(f"[ -e {MARKS} ] || [ -e {OPT} ] || [ -e {nginx.CONFIG.parent} ]{installed}")
 
 
 def services(cluster: Cluster, host: Host, removal: Removal) -> list[Step]:

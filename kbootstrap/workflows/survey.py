@@ -76,16 +76,25 @@ def make_survey(
     Obtains the artifacts first, which may take long the first time.
     """
     now = datetime.now(UTC)
+    limit = frozenset(connections) if len(connections) < len(cluster.hosts) else None
     facts = {name: look.facts for name, look in looks.items()}
     pki = cluster_keys(cluster, facts, now)
     supplies = supplies_for(cluster, facts, emit)
-    sites = {name: _site(cluster, cluster.host(name), facts[name], pki, supplies, now) for name in connections}
+    sites = {name: _site(cluster, cluster.host(name), facts[name], pki, supplies, now, limit) for name in connections}
     steps = {name: _steps(playbook, folder, site) for name, site in sites.items()}
     seen = on_all(connections, lambda name, connection: read(connection, needs(steps[name])))
     return Survey(sites, make_plan(playbook, steps, seen), supplies)
 
 
-def _site(cluster: Cluster, host: Host, facts: Facts, pki: Pki, supplies: Supplies, now: datetime) -> Site:
+def _site(
+    cluster: Cluster,
+    host: Host,
+    facts: Facts,
+    pki: Pki,
+    supplies: Supplies,
+    now: datetime,
+    limit: frozenset[str] | None,
+) -> Site:
     return Site(
         cluster=cluster,
         host=host,
@@ -96,6 +105,7 @@ def _site(cluster: Cluster, host: Host, facts: Facts, pki: Pki, supplies: Suppli
         now=now,
         packages=supplies.packages.get(host.name),
         files=supplies.files,
+        limit=limit,
     )
 
 

@@ -12,6 +12,7 @@ from kbootstrap.facts.fact import Facts
 from kbootstrap.facts.paths import ABSENT, PathStat, PathState
 from kbootstrap.facts.units import NO_UNIT, UnitState, UnitStatus
 from kbootstrap.steps.file import File
+from kbootstrap.steps.step import Change
 from kbootstrap.steps.unit import Unit
 
 CONFIG = PurePosixPath("/etc/thing.conf")
@@ -91,19 +92,30 @@ def test_a_phase_waits_for_all_above_unless_it_says_otherwise() -> None:
     assert waits[Job("four", "b")] == {Job(phase, host) for phase in ("one", "two", "three") for host in ("a", "b")}
 
 
-def test_a_rolling_phase_goes_one_by_one_only_where_the_service_runs() -> None:
-    book = playbook(Phase(phase="etcd", rolling=True, after=()))
+CHANGE = Change("some change", "true", "fingerprint")
 
-    def waits(*, serving: bool) -> dict[Job, set[Job]]:
-        tasks = tuple(Task("etcd", host, (), serving=serving) for host in ("a", "b", "c"))
-        return dependencies(Plan(book, tasks))
 
-    assert all(not needed for needed in waits(serving=False).values())
-    assert waits(serving=True) == {
-        Job("etcd", "a"): set(),
-        Job("etcd", "b"): {Job("etcd", "a")},
-        Job("etcd", "c"): {Job("etcd", "b")},
-    }
+def waits_of_etcd(*tasks: Task) -> dict[Job, set[Job]]:
+    return dependencies(Plan(playbook(Phase(phase="etcd", rolling=True, after=())), tasks))
+
+
+def test_a_rolling_phase_begins_everywhere_at_once_where_nothing_serves() -> None:
+    waits = waits_of_etcd(*(Task("etcd", host, (CHANGE,)) for host in "abc"))
+    assert all(not needed for needed in waits.values())
+
+
+def test_a_rolling_phase_changes_hosts_that_serve_one_by_one() -> None:
+    a, b, c = (Job("etcd", host) for host in "abc")
+    waits = waits_of_etcd(*(Task("etcd", host, (CHANGE,), serving=True) for host in "abc"))
+    assert waits == {a: set(), b: {a}, c: {b}}
+
+
+def test_what_is_down_comes_up_and_what_is_done_is_looked_at_before_the_next_is_touched() -> None:
+    a, b, c = (Job("etcd", host) for host in "abc")
+    waits = waits_of_etcd(
+        Task("etcd", "a", (CHANGE,), serving=True), Task("etcd", "b", (), serving=True), Task("etcd", "c", (CHANGE,))
+    )
+    assert waits == {c: set(), b: {c}, a: {b}}
 
 
 @pytest.mark.parametrize(

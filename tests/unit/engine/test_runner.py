@@ -97,6 +97,14 @@ def test_a_rolling_phase_leaves_the_other_hosts_alone_after_a_failed_check(world
     assert (caught.value.host, caught.value.output, caught.value.hint) == ("a", "not yet", "look at the log")
 
 
+def test_a_host_that_an_earlier_run_left_unwell_stops_the_rollout(world: World) -> None:
+    world.checks["one"] = Check("healthy", "echo not yet; false", deadline=1)
+    tasks = [Task("one", "a", (), serving=True), Task("one", "b", (world.change("b"),), serving=True)]
+    with pytest.raises(CheckFailed) as caught:
+        world.run([Phase(phase="one", rolling=True)], tasks)
+    assert (caught.value.host, world.made) == ("a", [])
+
+
 def test_some_failures_may_be_allowed(world: World) -> None:
     phases = [Phase(phase="one", serial=1, max_failures=1), Phase(phase="two")]
     tasks = [Task("one", host, (world.change(host, "false" if host == "a" else "true"),)) for host in "abc"]
