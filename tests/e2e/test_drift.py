@@ -62,7 +62,11 @@ ROUNDS = {
             ("kube-apiserver.service",),
         ),
         "cp3": Drift("chown nobody /etc/kubernetes/pki/apiserver.key", ("apiserver",)),
-        "w1": Drift("rm /etc/kubernetes/pki/ca.crt", ("/etc/kubernetes/pki/ca.crt",)),
+        "w1": Drift(
+            "rm /etc/kubernetes/pki/ca.crt",
+            ("/etc/kubernetes/pki/ca.crt", "kubelet.service"),
+            ("kubelet.service",),
+        ),
         "w2": Drift("sed -i /cp2/d /etc/hosts", ("/etc/hosts",)),
     },
 }  # fmt: skip

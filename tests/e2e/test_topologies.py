@@ -30,7 +30,7 @@ TOPOLOGIES = {
     "single": Topology(1, 0, members=1, settings={"kube_proxy": {"mode": "iptables"}, **LOCAL}),
     "local": Topology(1, 2, members=1, settings=LOCAL),
     "etcd on hosts of its own": Topology(1, 0, members=3, etcd=3),
-    "five etcd": Topology(5, 0, members=5),
+    "five etcd": Topology(1, 0, members=5, etcd=5),
 }
 
 
