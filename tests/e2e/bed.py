@@ -104,11 +104,6 @@ class Bed:
             wanted = _merged(wanted, settings)
         self.inventory.write_text(yaml.safe_dump(wanted))
 
-    def wipe(self) -> None:
-        """The same hosts as they were before anything was installed."""
-        self.lab.down()
-        self.boot()
-
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command on the inventory, and do not wait for it."""
         return subprocess.Popen(
