@@ -64,7 +64,7 @@ def _print_unread(past: "History", console: Console) -> None:
 def unlock(
     inventory: options.Inventory = options.DEFAULT_INVENTORY, yes: options.Yes = False, json_: options.Json = False
 ) -> None:
-    """Ends the hold of a run that is stuck, whoever started it. What it was doing stays half done: run `up` again."""
+    """Takes away the lock of a run that is stuck, whoever started it. The run itself goes on if it lives: end it first."""
     from kbootstrap.workflows import past  # noqa: PLC0415 - heavy; not for --help
     from kbootstrap.workflows.access import reached  # noqa: PLC0415
 
@@ -77,7 +77,7 @@ def unlock(
             text = f"{owner.who} runs `{owner.command}` since {past.age_text(owner)} (run {owner.run}) on {hosts}"
             console.print(escape(text), highlight=False, soft_wrap=True)
         if owners and not yes:
-            typer.confirm("End that run?", abort=True, err=json_)
+            typer.confirm("Take its lock away? The run itself is not stopped by that", abort=True, err=json_)
         answers = past.release(connections)
     released = [name for name, answer in answers.items() if answer.startswith("released")]
     if json_:
