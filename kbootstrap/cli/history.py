@@ -64,7 +64,7 @@ def _print_unread(past: "History", console: Console) -> None:
 def unlock(
     inventory: options.Inventory = options.DEFAULT_INVENTORY, yes: options.Yes = False, json_: options.Json = False
 ) -> None:
-    """Takes away the lock of a run that is stuck, whoever started it. The run itself goes on if it lives: end it first."""
+    """Takes away the lock of a run that is stuck. The run itself goes on if it lives: end that one first."""
     from kbootstrap.workflows import past  # noqa: PLC0415 - heavy; not for --help
     from kbootstrap.workflows.access import reached  # noqa: PLC0415
 
