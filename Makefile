@@ -53,7 +53,7 @@ unit: $(VENV)/.installed test-packages ## Unit and golden tests
 
 e2e: $(VENV)/.installed lab-packages test-packages ## Tests on real hosts of the lab (as root)
 	@[ "$$(id -u)" = 0 ] || { echo "the lab's hosts need root" >&2; exit 1; }
-	@$(KBOOTSTRAP) artifacts fetch
+	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"
 	@$(BIN)/pytest tests/e2e
 
 bench: $(VENV)/.installed lab-packages ## Speed, as ratios to the same work done by other means
