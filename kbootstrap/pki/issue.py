@@ -43,7 +43,7 @@ def issue(authority: Authority, spec: CertificateSpec, now: datetime, days: floa
     if end <= now:
         raise PkiUnusable(
             f"the authority {signer.subject.rfc4514_string()} expired on {end:%Y-%m-%d}: it can sign nothing",
-            hint="rotate the authorities with `kbootstrap certs rotate`",
+            hint="the authority has to be replaced by hand; docs/certificates.md says what hangs on it",
         )
     key = new_key()
     try:
