@@ -70,7 +70,7 @@ def up(
     with watching(console) as emit:
         lab = Lab.up(spec, emit)
     if inventory:
-        inventory.write_text(text)
+        options.write(inventory, text)
     first = next(iter(spec.hosts))
     console.print(f"{len(spec.hosts)} hosts answer: ssh -F {lab.ssh_config} {first}", highlight=False, soft_wrap=True)
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from kbootstrap.cli import options
 from kbootstrap.cli.console import watching
-from kbootstrap.errors import CheckFailed, InvalidInput
+from kbootstrap.errors import CheckFailed
 
 if TYPE_CHECKING:
     from kbootstrap.verify.report import Report
@@ -42,7 +42,7 @@ def verify(
     with watching(Console(stderr=True)) as emit:
         report = verification.verify_cluster(cluster, scope, emit)
     if junit is not None:
-        _write(junit, as_junit(report))
+        options.write(junit, as_junit(report))
     _show(report, json_=json_, verbose=verbose)
     return 0 if report.ok else CheckFailed.exit_code
 
@@ -56,10 +56,3 @@ def _show(report: "Report", *, json_: bool, verbose: bool) -> None:
     console = Console()
     for line in summary(report, verbose=verbose):
         console.print(line, highlight=False, soft_wrap=True)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be written: {error.strerror}") from error
