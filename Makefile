@@ -19,7 +19,7 @@ TEST_PACKAGES := openssh-server sudo nginx-light libnginx-mod-stream keepalived 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-$(VENV)/.installed: requirements.lock pyproject.toml
+$(VENV)/.installed: requirements.lock pyproject.toml scripts/make-venv
 	@scripts/install-packages $(RUN_PACKAGES)
 	@scripts/make-venv $(VENV)
 	@touch $@

@@ -1,5 +1,6 @@
 """Measures and prints ratios: `make bench`, or `.venv/bin/python benchmarks/run.py --only noop --rounds 3`."""
 
+import compileall
 import signal
 import sys
 from collections.abc import Callable
@@ -16,11 +17,13 @@ from benchmarks.contest import Contest, Outcome, measure
 from benchmarks.peers import Peers
 from benchmarks.reading import record
 from benchmarks.report import as_json, show, surroundings
+from kbootstrap import errors
 from kbootstrap.cli.failures import show_failure
 from kbootstrap.errors import KbootstrapError
 from kbootstrap.workflows.access import opened
 
 INTERRUPTED = 130
+PACKAGE = Path(errors.__file__).parent
 
 
 class Name(StrEnum):
@@ -54,6 +57,8 @@ def main(
     def measured(name: Name, contest: Contest) -> Outcome:
         return measure(contest, rounds or ROUNDS[name], say)
 
+    # As an installation has it: a checkout may be newer than what was compiled of it.
+    compileall.compile_dir(PACKAGE, quiet=1)
     around = surroundings()
     outcomes = _outcomes(set(only or Name), measured, say)
     show(around, outcomes, Console())

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -11,20 +12,20 @@ import kbootstrap
 from kbootstrap.cli.failures import failure_as_json, show_failure
 from kbootstrap.errors import KbootstrapError
 
-COMMAND_MODULES = (
-    "inventory",
-    "preflight",
-    "up",
-    "status",
-    "verify",
-    "kubeconfig",
-    "history",
-    "reset",
-    "playbook",
-    "artifacts",
-    "lab",
-)
-"""The modules of this package that register commands, in the order of the help."""
+MODULES: Mapping[str, tuple[str, ...]] = {
+    "inventory": ("init", "validate", "schema", "inventory"),
+    "preflight": ("preflight",),
+    "up": ("plan", "up"),
+    "status": ("status",),
+    "verify": ("verify",),
+    "kubeconfig": ("kubeconfig",),
+    "history": ("history", "unlock"),
+    "reset": ("reset",),
+    "playbook": ("playbook",),
+    "artifacts": ("artifacts",),
+    "lab": ("lab",),
+}
+"""The modules of this package and the commands that each registers, in the order of the help."""
 
 INTERRUPTED = 130
 USAGE = 64
@@ -37,8 +38,8 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def build_app() -> typer.Typer:
-    """The command line with all commands."""
+def build_app(wanted: str = "") -> typer.Typer:
+    """The command line: with all commands, or with those of the module that has the wanted one, which is quicker."""
     app = typer.Typer(
         name="kbootstrap",
         help="A highly available Kubernetes from bare Linux hosts, over SSH; and then its operation.",
@@ -56,7 +57,8 @@ def build_app() -> typer.Typer:
     ) -> None:
         pass
 
-    for name in COMMAND_MODULES:
+    modules = [name for name, commands in MODULES.items() if wanted in commands]
+    for name in modules or MODULES:
         importlib.import_module(f"kbootstrap.cli.{name}").register(app)
     return app
 
@@ -69,7 +71,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Runs one command line and returns its exit code. A failure that is expected is never a traceback."""
     try:
-        outcome = build_app()(arguments, standalone_mode=False)
+        outcome = build_app(*arguments[:1])(arguments, standalone_mode=False)
     except KbootstrapError as error:
         if "--json" in arguments:
             typer.echo(failure_as_json(error))
