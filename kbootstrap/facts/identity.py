@@ -6,24 +6,27 @@ from ipaddress import IPv4Address, IPv4Interface
 
 from kbootstrap.facts.fact import Single
 
+KIB = 1024
+_MEMORY = ("MemTotal:", "SwapTotal:")
+
 _SCRIPT = """\
 . /etc/os-release
 echo "os=$ID"
 echo "os_version=${VERSION_ID:-}"
 echo "codename=${VERSION_CODENAME:-}"
-echo "arch=$(uname -m)"
-echo "kernel=$(uname -r)"
-echo "hostname=$(uname -n)"
-echo "machine_id=$(cat /etc/machine-id)"
+set -- $(uname -nrm)
+echo "hostname=$1"
+echo "kernel=$2"
+echo "arch=$3"
+read -r machine_id </etc/machine-id
+echo "machine_id=$machine_id"
 echo "cpus=$(nproc)"
-echo "memory_kib=$(sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo)"
-echo "swap_kib=$(sed -n 's/^SwapTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo)"
+grep -E '^(Mem|Swap)Total:' /proc/meminfo
 echo "clock=$(date +%s.%N)"
-echo "systemd=$([ -d /run/systemd/system ] && echo yes || echo no)"
-echo "cgroup=$([ -e /sys/fs/cgroup/cgroup.controllers ] && echo 2 || echo 1)"
+[ ! -d /run/systemd/system ] || echo systemd=yes
+[ ! -e /sys/fs/cgroup/cgroup.controllers ] || echo cgroup=2
 echo "ssh_client=${SSH_CONNECTION%% *}"
-echo "sources=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
-  grep -qE '^(deb |URIs:)' && echo yes || echo no)"
+! grep -qsE '^(deb |URIs:)' /etc/apt/sources.list /etc/apt/sources.list.d/* || echo sources=yes
 for tool in tar base64 sha256sum curl systemctl apt-get modprobe ip; do
   command -v $tool >/dev/null || echo "missing=$tool"
 done
@@ -81,8 +84,10 @@ class Identity(Single[HostIdentity]):
         return _SCRIPT
 
     def value(self, output: bytes) -> HostIdentity:
-        pairs = [line.partition("=")[::2] for line in output.decode(errors="replace").splitlines()]
+        lines = output.decode(errors="replace").splitlines()
+        pairs = [line.partition("=")[::2] for line in lines]
         said = dict(pairs)
+        memory = {line.split()[0]: int(line.split()[1]) * KIB for line in lines if line.startswith(_MEMORY)}
         return HostIdentity(
             os=said.get("os", ""),
             os_version=said.get("os_version", ""),
@@ -92,11 +97,11 @@ class Identity(Single[HostIdentity]):
             hostname=said.get("hostname", ""),
             machine_id=said.get("machine_id", ""),
             cpus=int(said.get("cpus") or 0),
-            memory_bytes=int(said.get("memory_kib") or 0) * 1024,
-            swap_bytes=int(said.get("swap_kib") or 0) * 1024,
+            memory_bytes=memory.get("MemTotal:", 0),
+            swap_bytes=memory.get("SwapTotal:", 0),
             clock=float(said.get("clock") or 0),
             has_systemd=said.get("systemd") == "yes",
-            cgroup_version=int(said.get("cgroup") or 0),
+            cgroup_version=2 if said.get("cgroup") == "2" else 1,
             ssh_client=said.get("ssh_client", ""),
             has_package_sources=said.get("sources") == "yes",
             missing_tools=tuple(value for key, value in pairs if key == "missing"),

@@ -18,13 +18,18 @@ class SysctlValue(Fact[str | None]):
     def script(cls, facts: Sequence[Self]) -> str:
         """Slashes in a key stand for the dots of an interface's name, as for sysctl(8)."""
         names = " ".join(shlex.quote(proc_path(fact.key)) for fact in facts)
-        return f'for f in {names}; do [ ! -w "$f" ] || printf "%s=%s\\n" "$f" "$(cat "$f")"; done'
+        return f'set --; for f in {names}; do [ ! -w "$f" ] || set -- "$@" "$f"; done; grep -H "" "$@" /dev/null'
 
     @classmethod
     def parse(cls, facts: Sequence[Self], output: bytes) -> Mapping[Self, str | None]:
-        lines = (line.partition("=") for line in output.decode(errors="replace").splitlines())
-        values = {name: normalized(value) for name, _, value in lines}
-        return {fact: values.get(proc_path(fact.key)) for fact in facts}
+        lines = output.decode(errors="replace").splitlines()
+        return {fact: _value(f"{proc_path(fact.key)}:", lines) for fact in facts}
+
+
+def _value(prefix: str, lines: Sequence[str]) -> str | None:
+    """What a parameter's file holds; an empty one is as good as none."""
+    found = [line.removeprefix(prefix) for line in lines if line.startswith(prefix)]
+    return normalized(" ".join(found)) if found else None
 
 
 def normalized(value: str) -> str:

@@ -1,5 +1,6 @@
 """systemd units: whether they run, start at boot, and whether they run with their present inputs."""
 
+import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from kbootstrap.facts.fact import Fact
 
 STAMPS = PurePosixPath("/var/lib/kbootstrap/stamps")
 """A file per unit: the digest of the unit's inputs, taken just before it was last started."""
+
+_NO_INPUTS = "none"
+_MISSING = "missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,41 +46,61 @@ class UnitState(Fact[UnitStatus]):
 
     @classmethod
     def script(cls, facts: Sequence[Self]) -> str:
+        """A handful of processes, however many units and inputs there are."""
         names = " ".join(shlex.quote(fact.unit) for fact in facts)
-        show = f"systemctl show --property=Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload {names}"
-        stamps = "\n".join(
-            f"printf '%s %s %s\\n' {shlex.quote(fact.unit)} \"$({inputs_digest(fact.inputs)})\" "
-            f'"$(cat {shlex.quote(str(STAMPS / fact.unit))})"'
-            for fact in facts
-        )
-        return f"{show}\necho\necho stamps\n{stamps}"
+        inputs = " ".join(dict.fromkeys(shlex.quote(str(path)) for fact in facts for path in fact.inputs))
+        lines = [
+            f"systemctl show --property=Id,LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload {names}",
+            f"printf '\\n\\nstamps\\n'; cd {shlex.quote(str(STAMPS))} && grep -H '' {names} /dev/null",
+        ]
+        if inputs:
+            lines += [
+                f"printf '\\nlinks\\n'; find {inputs} -maxdepth 0 -type l -printf '%p\\t%l\\n'",
+                f"printf '\\nfiles\\n'; find {inputs} -maxdepth 0 -type f -exec sha256sum {{}} +",
+            ]
+        return "\n".join(lines)
 
     @classmethod
     def parse(cls, facts: Sequence[Self], output: bytes) -> Mapping[Self, UnitStatus]:
-        shown, _, stamped = output.decode(errors="replace").partition("\nstamps\n")
+        shown, _, rest = output.decode(errors="replace").partition("\nstamps\n")
+        stamped, _, rest = rest.partition("\nlinks\n")
+        links, _, files = rest.partition("\nfiles\n")
         # In the order asked for, not by Id: systemd answers for an alias under the unit's own name.
         blocks = (dict(_pairs(block)) for block in shown.strip().split("\n\n"))
         units = dict(zip((fact.unit for fact in facts), blocks, strict=False))
-        stamps = {line.split(" ")[0]: line.split(" ") for line in stamped.splitlines() if " " in line}
-        return {fact: _status(units.get(fact.unit), stamps.get(fact.unit)) for fact in facts}
+        stamps = dict(line.partition(":")[::2] for line in stamped.splitlines())
+        targets = dict(line.partition("\t")[::2] for line in links.splitlines())
+        said = {path: f"{digest}  -" for digest, _, path in (line.partition("  ") for line in files.splitlines())}
+        return {
+            fact: _status(units.get(fact.unit), stamps.get(fact.unit, ""), _digest(fact.inputs, said | targets))
+            for fact in facts
+        }
 
 
 def inputs_digest(inputs: Sequence[PurePosixPath]) -> str:
-    """Shell that prints a digest of all inputs: file contents, and where links lead (a binary's version)."""
+    """Shell that prints a digest of all inputs: of files' contents, and where links lead (a binary's version)."""
     if not inputs:
-        return "echo none"
+        return f"echo {_NO_INPUTS}"
     names = " ".join(shlex.quote(str(path)) for path in inputs)
     return (
-        f'for f in {names}; do if [ -L "$f" ]; then readlink "$f"; elif [ -e "$f" ]; then cat "$f"; '
-        "else echo missing; fi; done | sha256sum | cut -c1-64"
+        f'for f in {names}; do if [ -L "$f" ]; then readlink "$f"; elif [ -f "$f" ]; then sha256sum <"$f"; '
+        f"else echo {_MISSING}; fi; done | sha256sum | cut -c1-64"
     )
+
+
+def _digest(inputs: Sequence[PurePosixPath], said: Mapping[str, str]) -> str:
+    """The same as `inputs_digest`, from what was read."""
+    if not inputs:
+        return _NO_INPUTS
+    lines = "".join(f"{said.get(str(path), _MISSING)}\n" for path in inputs)
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def _pairs(block: str) -> list[tuple[str, str]]:
     return [(key, value) for key, _, value in (line.partition("=") for line in block.splitlines())]
 
 
-def _status(shown: dict[str, str] | None, stamped: list[str] | None) -> UnitStatus:
+def _status(shown: dict[str, str] | None, stamp: str, inputs: str) -> UnitStatus:
     if shown is None:
         return NO_UNIT
     return UnitStatus(
@@ -85,6 +109,6 @@ def _status(shown: dict[str, str] | None, stamped: list[str] | None) -> UnitStat
         sub=shown.get("SubState", ""),
         enabled=shown.get("UnitFileState", ""),
         needs_reload=shown.get("NeedDaemonReload") == "yes",
-        inputs=stamped[1] if stamped and len(stamped) > 1 else "",
-        stamp=stamped[2] if stamped and len(stamped) > 2 else "",
+        stamp=stamp,
+        inputs=inputs,
     )

@@ -1,15 +1,20 @@
 """Ports, disks, services and neighbours: real output of real hosts, and this machine."""
 
+import os
 import socket
+import time
 from ipaddress import IPv4Address
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 from kbootstrap.facts.disks import UNKNOWN, DiskSpace, Space
+from kbootstrap.facts.identity import Identity
 from kbootstrap.facts.neighbours import Neighbour
 from kbootstrap.facts.ports import PODS, Listener, Listeners
 from kbootstrap.facts.services import RunningServices, Service
+from kbootstrap.facts.sysctls import SysctlValue
+from kbootstrap.facts.units import UnitState, inputs_digest
 from tests.local_host import read_here, shell
 
 SS = b"""\
@@ -150,3 +155,45 @@ def test_who_answers_for_an_address(shown: bytes, answer: str | None) -> None:
 def test_an_own_address_is_nobody_elses() -> None:
     result = shell(Neighbour(IPv4Address("127.0.0.1"), PurePosixPath("/nowhere")).command)
     assert (result.exit_code, result.text) == (0, "")
+
+
+def test_this_machine_says_who_it_is() -> None:
+    here = read_here(Identity())[Identity()]
+    assert (here.hostname, here.kernel, here.arch) == tuple(os.uname()[number] for number in (1, 2, 4))
+    assert here.cpus == len(os.sched_getaffinity(0))
+    assert here.memory_bytes == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert abs(here.clock - time.time()) < 5
+    assert {"tar", "curl"}.isdisjoint(here.missing_tools)
+
+
+def test_kernel_parameters_here() -> None:
+    facts = [SysctlValue("kernel.ostype"), SysctlValue("kernel.hostname"), SysctlValue("no.such")]
+    ostype, hostname, missing = (read_here(*facts)[fact] for fact in facts)
+    assert missing is None
+    assert ostype is None  # read-only
+    assert hostname in (None, socket.gethostname())
+
+
+def test_a_stamp_is_taken_as_it_is_read(tmp_path: Path) -> None:
+    """What is noted before a start, in shell, and what is compared with it, from what was read."""
+    file, link, folder = (PurePosixPath(tmp_path / name) for name in ("a file", "link", "folder"))
+    Path(file).write_text("content")
+    Path(link).symlink_to("../1.36.4")
+    Path(folder).mkdir()
+    units = [
+        UnitState("none.service"),
+        UnitState("all.service", (link, file, PurePosixPath("/not/there"), folder)),
+        UnitState("file.service", (file,)),
+    ]
+    systemctl = "systemctl() { printf 'Id=a\\nLoadState=loaded\\n\\nId=b\\n\\nId=c\\n'; }\n"
+    read = UnitState.parse(units, shell(systemctl + UnitState.script(units)).stdout)
+    assert [status.loaded for status in read.values()] == [True, False, False]
+    for unit, status in read.items():
+        assert status.inputs == shell(inputs_digest(unit.inputs)).text
+    assert len({status.inputs for status in read.values()}) == 3
+
+
+def test_the_stamp_of_a_unit() -> None:
+    units = [UnitState("etcd.service"), UnitState("kubelet.service")]
+    output = b"LoadState=loaded\n\nLoadState=not-found\n\n\nstamps\netcd.service:abc\n"
+    assert [status.stamp for status in UnitState.parse(units, output).values()] == ["abc", ""]

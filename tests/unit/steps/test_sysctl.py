@@ -48,7 +48,7 @@ def test_a_new_file_also_sets_what_a_module_may_have_brought_since() -> None:
 
 def test_values_are_read_with_blanks_between() -> None:
     wanted, other = SysctlValue("net.ipv4.ip_local_port_range"), SysctlValue("not.there")
-    output = b"/proc/sys/net/ipv4/ip_local_port_range=32768\t60999\n"
+    output = b"/proc/sys/net/ipv4/ip_local_port_range:32768\t60999\n"
     assert SysctlValue.parse([wanted, other], output) == {wanted: "32768 60999", other: None}
 
 
