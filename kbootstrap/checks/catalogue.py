@@ -9,6 +9,17 @@ KUBECTL = "/usr/local/bin/kubectl"
 CA = "/etc/kubernetes/pki/ca.crt"
 ETCDCTL = "/usr/local/bin/etcdctl"
 
+RAFT_ENTRIES_BEHIND = 1000
+"""How far apart members may be: they are asked one after another while clients write on, and a follower that is
+5000 behind (etcd's --experimental-snapshot-catch-up-entries) would need a whole snapshot."""
+
+_IN_STEP = (
+    'NF > 12 { seen++; learners += ($10 == "true"); if (!low || $13 < low) low = $13; if ($13 > high) high = $13 }'
+    " END { if (seen != members || learners || high - low > bound) {"
+    ' print seen " of " members " members, " learners + 0 " learners, " high - low " raft entries apart"; exit 1 } }'
+)
+"""awk, over etcdctl's lines: the tenth column says whether it is a learner, the thirteenth is its applied index."""
+
 
 def etcd_healthy(cluster: Cluster, host: Host) -> Check:
     """The host's own member answers a linearizable read, so there is a leader and a quorum."""
@@ -17,6 +28,19 @@ def etcd_healthy(cluster: Cluster, host: Host) -> Check:
         f"{ETCDCTL} endpoint health",
         deadline=60,
         hint="on the host: journalctl -u etcd",
+    )
+
+
+def etcd_in_step(cluster: Cluster, host: Host) -> Check:
+    """All members are healthy voters, and none lags behind the others."""
+    status = f"{ETCDCTL} endpoint status --cluster"
+    return Check(
+        "etcd-in-step",
+        f"{ETCDCTL} endpoint health --cluster && {status} | awk -F', ' '{_IN_STEP}' members={len(cluster.etcd_members)}"
+        f" bound={RAFT_ENTRIES_BEHIND} -",
+        deadline=60,
+        hint="`kbootstrap status` shows every member; on the one that lags: journalctl -u etcd",
+        asked=tuple(member.name for member in (host, *cluster.etcd_members) if member.is_etcd),
     )
 
 
@@ -29,6 +53,41 @@ def apiserver_ready(cluster: Cluster, host: Host) -> Check:
         deadline=90,
         interval=0.1,
         hint="on the host: journalctl -u kube-apiserver",
+    )
+
+
+def controllers_healthy(cluster: Cluster, host: Host) -> Check:
+    """The host's own controller-manager and scheduler say that they are."""
+    return Check(
+        "controllers-healthy",
+        "curl --silent --show-error --fail --insecure --max-time 3 https://127.0.0.1:10257/healthz"
+        " https://127.0.0.1:10259/healthz",
+        deadline=60,
+        hint="on the host: journalctl -u kube-controller-manager -u kube-scheduler",
+    )
+
+
+def node_ready(cluster: Cluster, host: Host) -> Check:
+    """The host's node is Ready, and says so with the version that is wanted."""
+    states = '{.status.nodeInfo.kubeletVersion} {.status.conditions[?(@.type=="Ready")].status}'
+    return Check(
+        "node-ready",
+        f"said=$({KUBECTL} get node {host.name} --output=jsonpath='{states}') && echo \"$said\" &&"
+        f' [ "$said" = "v{cluster.kubernetes} True" ]',
+        deadline=120,
+        interval=0.5,
+        hint="on the host: journalctl -u kubelet -u containerd -u flanneld",
+        asked=tuple(other.name for other in cluster.control_planes),
+    )
+
+
+def kubelet_healthy(cluster: Cluster, host: Host) -> Check:
+    """The host's own kubelet and kube-proxy answer."""
+    return Check(
+        "kubelet-healthy",
+        "curl --silent --show-error --fail --max-time 3 http://127.0.0.1:10248/healthz http://127.0.0.1:10256/livez",
+        deadline=60,
+        hint="on the host: journalctl -u kubelet -u kube-proxy",
     )
 
 
@@ -69,7 +128,11 @@ def dns_ready(cluster: Cluster, host: Host) -> Check:
 
 CHECKS: Mapping[str, Callable[[Cluster, Host], Check]] = {
     "etcd-healthy": etcd_healthy,
+    "etcd-in-step": etcd_in_step,
     "apiserver-ready": apiserver_ready,
+    "controllers-healthy": controllers_healthy,
+    "kubelet-healthy": kubelet_healthy,
+    "node-ready": node_ready,
     "endpoint-ready": endpoint_ready,
     "nodes-ready": nodes_ready,
     "dns-ready": dns_ready,

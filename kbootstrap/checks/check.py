@@ -17,6 +17,8 @@ class Check:
     deadline: float
     hint: str = ""
     interval: float = 0.2
+    asked: tuple[str, ...] = ()
+    """Who can answer in place of the host itself: the first of these that is connected is asked."""
 
     def script(self, scale: float = 1.0) -> str:
         """Shell that ends with 0 as soon as the probe does, or with 1 and the probe's last words."""

@@ -16,6 +16,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "inventory": ("init", "validate", "schema", "inventory"),
     "preflight": ("preflight",),
     "up": ("plan", "up"),
+    "upgrade": ("upgrade",),
     "status": ("status",),
     "verify": ("verify",),
     "kubeconfig": ("kubeconfig",),

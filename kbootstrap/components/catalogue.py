@@ -8,6 +8,7 @@ from kbootstrap.components.admin import admin
 from kbootstrap.components.authorities import authorities
 from kbootstrap.components.binaries import control_plane_binaries, node_binaries
 from kbootstrap.components.containerd import containerd
+from kbootstrap.components.cordons import cordons
 from kbootstrap.components.etcd import etcd
 from kbootstrap.components.flannel import flannel
 from kbootstrap.components.host import host
@@ -22,6 +23,7 @@ from kbootstrap.components.nginx import nginx
 from kbootstrap.components.node_labels import node_labels
 from kbootstrap.components.packages import packages
 from kbootstrap.components.site import Component
+from kbootstrap.components.snapshot import snapshot
 
 COMPONENTS: Mapping[str, Component] = MappingProxyType(
     {
@@ -29,6 +31,7 @@ COMPONENTS: Mapping[str, Component] = MappingProxyType(
         "authorities": authorities,
         "packages": packages,
         "etcd": etcd,
+        "snapshot": snapshot,
         "control-plane-binaries": control_plane_binaries,
         "admin": admin,
         "kube-apiserver": kube_apiserver,
@@ -44,6 +47,7 @@ COMPONENTS: Mapping[str, Component] = MappingProxyType(
         "flannel": flannel,
         "rbac": rbac,
         "node-labels": node_labels,
+        "cordons": cordons,
         "coredns": coredns,
     }
 )

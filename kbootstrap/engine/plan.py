@@ -1,8 +1,8 @@
 """A plan: every change that is due, by phase and host. Making one is pure."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -24,6 +24,11 @@ class Task:
     changes: tuple[Change, ...]
     serving: bool = False
     """Whether a unit of this phase ran on the host when the plan was made."""
+
+    @property
+    def disrupts(self) -> bool:
+        """Whether clients of this host would feel it."""
+        return self.serving and any(change.disrupts for change in self.changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,10 @@ class Plan:
         """The digests of all artifacts that the hosts will fetch."""
         return frozenset(sha256 for task in self.tasks for change in task.changes for sha256 in change.deliveries)
 
+    def phase(self, name: str) -> Phase:
+        """The playbook's phase of that name; raises StopIteration."""
+        return next(phase for phase in self.playbook.phases if phase.phase == name)
+
     def hosts(self, phase: Phase) -> tuple[str, ...]:
         """The hosts that a phase concerns, in order."""
         return tuple(task.host for task in self.tasks if task.phase == phase.phase)
@@ -77,7 +86,26 @@ def make_plan(playbook: Playbook, steps: Mapping[str, HostSteps], seen: Mapping[
         for host, changes in by_host.items()
         if phase.phase in changes
     )
-    return Plan(playbook, tuple(tasks))
+    return Plan(playbook, _without_idle_preludes(playbook, tuple(tasks)))
+
+
+def _without_idle_preludes(playbook: Playbook, tasks: tuple[Task, ...]) -> tuple[Task, ...]:
+    """What goes ahead of other changes is not due when there are none."""
+    ahead = {phase.phase for phase in playbook.phases if phase.ahead}
+    if any(task.changes for task in tasks if task.phase not in ahead):
+        return tasks
+    return tuple(replace(task, changes=()) if task.phase in ahead else task for task in tasks)
+
+
+def reordered(plan: Plan, last: Mapping[str, Collection[str]]) -> Plan:
+    """The plan with the hosts in `last` (by phase) at the end of their phase."""
+    order = [phase.phase for phase in plan.playbook.phases]
+    return replace(
+        plan,
+        tasks=tuple(
+            sorted(plan.tasks, key=lambda task: (order.index(task.phase), task.host in last.get(task.phase, ())))
+        ),
+    )
 
 
 def _serves(steps: Sequence[Step], seen: Facts) -> bool:

@@ -5,18 +5,20 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from kbootstrap.engine.generic import GenericStep
-from kbootstrap.model.settings import Section
+from kbootstrap.model.settings import Section, Serial
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
-Serial = Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^([1-9]\d?|100)%$")]
 
 
 class Phase(Section):
     """One phase. On each host its components (or steps) are applied in order, then its checks must pass.
 
     It starts on a host as soon as that host has finished the phases in `after` and every host those in
-    `after_all`; a phase that names neither waits for everything above it. `rolling` phases go host by host while
-    their service already runs, and everywhere at once while it does not yet.
+    `after_all`; a phase that names neither waits for everything above it.
+
+    `rolling` phases go host by host (or `serial` at a time) while their service already runs, and everywhere at
+    once while it does not yet. Only a host that served has its work done inside the guards of `around`, and has to
+    pass the `gates` as well before the next one is touched.
     """
 
     phase: Slug
@@ -24,10 +26,14 @@ class Phase(Section):
     components: tuple[str, ...] = ()
     steps: tuple[GenericStep, ...] = ()
     checks: tuple[str, ...] = ()
+    around: tuple[str, ...] = Field((), description="guards, taken on before a host that serves is touched")
+    gates: tuple[str, ...] = Field((), description="checks between hosts of a rolling phase that serve")
     after: tuple[Slug, ...] | None = None
     after_all: tuple[Slug, ...] | None = None
     rolling: bool = False
     serial: Serial | None = Field(None, description="hosts at a time: a number or a percentage")
+    last: str | None = Field(None, description="who of the hosts goes last, e.g. etcd-leader")
+    ahead: bool = Field(False, description="made only when a phase below has changes")
     max_failures: Annotated[int, Field(ge=0)] = Field(0, description="failed hosts before the phase stops")
     always: bool = Field(False, description="run the checks also when nothing was changed")
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 
 from kbootstrap.checks.check import Check
@@ -23,8 +24,19 @@ MAX_PARALLEL = 64
 Deliver = Callable[[Connection, Sequence[str]], str]
 """Makes artifacts (by digest) available to a host and returns the shell function `fetch` that gets them."""
 
-Checks = Callable[[str, str], Sequence[Check]]
-"""The checks of a phase on a host, by their names."""
+Checks = Callable[[Task], Sequence[Check]]
+"""What has to be true of a phase on a host before anything that waits for it begins."""
+
+Guards = Callable[[Task], Sequence[AbstractContextManager[None]]]
+"""What is held while clients of a host would feel its changes: entered before them, left after the checks.
+
+A guard sees the failure of what it surrounds and decides what then becomes of the host.
+"""
+
+
+def unguarded(_task: Task) -> Sequence[AbstractContextManager[None]]:
+    """No guards."""
+    return ()
 
 
 @dataclass(slots=True)
@@ -36,6 +48,7 @@ class Runner:
     deliver: Deliver
     checks: Checks
     emit: Sink
+    guards: Guards = unguarded
     scale: float = 1.0
     stop: threading.Event = field(default_factory=threading.Event)
     _failures: dict[Job, KbootstrapError] = field(default_factory=dict)
@@ -111,10 +124,13 @@ class Runner:
         self.emit(PhaseStarted(task.phase, task.host))
         error: str | None = None
         try:
-            if task.changes:
-                self._make_changes(task)
-            for check in self.checks(task.phase, task.host):
-                self._pass(check, task.host)
+            with ExitStack() as held:
+                for guard in self.guards(task) if task.disrupts else ():
+                    held.enter_context(guard)
+                if task.changes:
+                    self._make_changes(task)
+                for check in self.checks(task):
+                    self._pass(check, task.host)
         except KbootstrapError as failure:
             error = str(failure)
             raise
@@ -123,7 +139,7 @@ class Runner:
 
     def _is_looked_at(self, task: Task) -> bool:
         """Whether the checks matter although nothing changes here: before others of a rolling phase change."""
-        phase = next(phase for phase in self.plan.playbook.phases if phase.phase == task.phase)
+        phase = self.plan.phase(task.phase)
         return phase.always or (
             phase.rolling
             and task.serving
@@ -153,7 +169,8 @@ class Runner:
             )
 
     def _pass(self, check: Check, host: str) -> None:
-        result = self.connections[host].run_script(check.script(self.scale), timeout=check.deadline * self.scale + 60)
+        asked = next((name for name in check.asked if name in self.connections), host)
+        result = self.connections[asked].run_script(check.script(self.scale), timeout=check.deadline * self.scale + 60)
         if not result.ok:
             raise CheckFailed(
                 f"{check.name} was not reached within {check.deadline * self.scale:.0f} s",

@@ -23,6 +23,9 @@ from kbootstrap.model.fields import (
     ScalarText,
 )
 
+Serial = Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^([1-9]\d?|100)%$")]
+"""So many at a time: a number, or a percentage."""
+
 
 class Section(BaseModel):
     """A part of the inventory: unknown keys are refused, values never change; an empty one is all defaults."""
@@ -221,6 +224,15 @@ class Timeouts(Section):
     connect_seconds: Annotated[float, Field(gt=0)] = Field(10.0, description="for an SSH connection to stand")
 
 
+class Upgrades(Section):
+    """How `upgrade` and other rolling work goes from host to host."""
+
+    batch: Serial = Field(1, description="workers at a time: a number, or a percentage of them")
+    drain_seconds: Annotated[int, Field(ge=1)] = Field(
+        300, description="how long a node may take to give up its pods as their disruption budgets allow"
+    )
+
+
 class Tuning(Section):
     """The sections that stand at the top level of an inventory."""
 
@@ -239,6 +251,7 @@ class Tuning(Section):
     systemd: Systemd = Systemd()
     host: HostPreparation = HostPreparation()
     timeouts: Timeouts = Timeouts()
+    upgrades: Upgrades = Upgrades()
 
 
 class Settings(Tuning):

@@ -37,6 +37,8 @@ class Change:
     paths: Paths = frozenset()
     deliveries: tuple[str, ...] = ()
     """SHA-256 digests of the artifacts that the script fetches."""
+    disrupts: bool = False
+    """Whether something that serves is stopped meanwhile."""
 
 
 class Step(Protocol):

@@ -54,6 +54,7 @@ class Unit:
             script=f"systemctl enable --quiet {quote(self.name)}" if action == "enable" else self._script(now, action),
             fingerprint=fingerprint("unit", self.name, *self.inputs),
             diff=", ".join(reasons),
+            disrupts=action == "restart",
         )
 
     def _outdated(self, now: UnitStatus, touched: Paths) -> Sequence[str]:

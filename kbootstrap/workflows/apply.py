@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 
 from kbootstrap.checks.catalogue import CHECKS
@@ -11,12 +11,14 @@ from kbootstrap.checks.check import Check
 from kbootstrap.engine.delivery import delivering
 from kbootstrap.engine.journal import Entry, now, record
 from kbootstrap.engine.lock import Owner
-from kbootstrap.engine.plan import Plan
+from kbootstrap.engine.plan import Plan, Task
 from kbootstrap.engine.runner import Runner
 from kbootstrap.errors import KbootstrapError
 from kbootstrap.events import Sink
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.transport.connection import Connection
+from kbootstrap.workflows.guards.catalogue import GUARDS
+from kbootstrap.workflows.guards.scene import Scene
 from kbootstrap.workflows.survey import Survey
 
 
@@ -27,6 +29,8 @@ class Run:
     owner: Owner
     emit: Sink
     stop: threading.Event = field(default_factory=threading.Event)
+    without: frozenset[str] = frozenset()
+    """Guards that the user has turned off."""
 
 
 def execute(cluster: Cluster, connections: Mapping[str, Connection], survey: Survey, run: Run) -> None:
@@ -38,24 +42,25 @@ def execute(cluster: Cluster, connections: Mapping[str, Connection], survey: Sur
             plan=survey.plan,
             connections=connections,
             deliver=deliver,
-            checks=_checks(cluster, survey.plan),
+            checks=lambda task: _checks(cluster, survey.plan, task),
+            guards=lambda task: _guards(cluster, connections, survey.plan, run, task),
             emit=run.emit,
             scale=cluster.settings.timeouts.scale,
             stop=run.stop,
         ).run()
 
 
-def _checks(cluster: Cluster, plan: Plan) -> "_ChecksOf":
-    return _ChecksOf(cluster, {phase.phase: phase.checks for phase in plan.playbook.phases})
+def _checks(cluster: Cluster, plan: Plan, task: Task) -> Sequence[Check]:
+    phase = plan.phase(task.phase)
+    names = (*phase.checks, *(phase.gates if task.serving else ()))
+    return [CHECKS[name](cluster, cluster.host(task.host)) for name in names]
 
 
-@dataclass(frozen=True, slots=True)
-class _ChecksOf:
-    cluster: Cluster
-    names: Mapping[str, tuple[str, ...]]
-
-    def __call__(self, phase: str, host: str) -> Sequence[Check]:
-        return [CHECKS[name](self.cluster, self.cluster.host(host)) for name in self.names[phase]]
+def _guards(
+    cluster: Cluster, connections: Mapping[str, Connection], plan: Plan, run: Run, task: Task
+) -> Sequence[AbstractContextManager[None]]:
+    scene = Scene(cluster, cluster.host(task.host), connections, run.owner.run, run.emit)
+    return [GUARDS[name](scene) for name in plan.phase(task.phase).around if name not in run.without]
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What differs between the hosts and what they should be by a playbook and the inventory, and making it so."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,8 @@ from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows.access import reached, require_all
 from kbootstrap.workflows.apply import Run, execute
 from kbootstrap.workflows.preflight import preflight_facts, require_fit
-from kbootstrap.workflows.survey import Survey, first_look, make_survey
+from kbootstrap.workflows.releases import VERSIONS, require_installed_version
+from kbootstrap.workflows.survey import FirstLook, Survey, first_look, make_survey
 
 
 class PlanOutdated(KbootstrapError):
@@ -79,7 +80,7 @@ class Wish:
 
 def plan(cluster: Cluster, wish: Wish, emit: Sink) -> Plan:
     """What running the playbook would change now. Reads the hosts and changes nothing."""
-    with _connected(cluster, wish) as connections:
+    with connected(cluster, wish.limit) as connections:
         return _survey(cluster, connections, wish, emit).plan
 
 
@@ -91,7 +92,7 @@ def converge(cluster: Cluster, wish: Wish, emit: Sink, *, command: str, only: Sa
     """
     owner = new_owner(command)
     with (
-        _connected(cluster, wish) as connections,
+        connected(cluster, wish.limit) as connections,
         locked(connections, owner),
         recorded(state_folder(cluster.name), owner.run, emit) as sink,
     ):
@@ -103,20 +104,29 @@ def converge(cluster: Cluster, wish: Wish, emit: Sink, *, command: str, only: Sa
 
 
 @contextmanager
-def _connected(cluster: Cluster, wish: Wish) -> Iterator[dict[str, Connection]]:
+def connected(cluster: Cluster, limit: Sequence[str] = ()) -> Iterator[dict[str, Connection]]:
     """Connections to the hosts wished for, and to what can be reached of the control plane, which has the keys."""
-    wanted = {host.name for host in limited(cluster, wish.limit)}
+    wanted = {host.name for host in limited(cluster, limit)}
     asked = [host for host in cluster.hosts if host.name in wanted or host.is_control_plane]
     with reached(cluster, asked) as (connections, failures):
         require_all({name: failure for name, failure in failures.items() if name in wanted})
         yield connections
 
 
-def _survey(cluster: Cluster, connections: Mapping[str, Connection], wish: Wish, emit: Sink) -> Survey:
-    wanted = {host.name for host in limited(cluster, wish.limit)}
-    facts = {name: preflight_facts(cluster, cluster.host(name)) for name in connections}
+def look_around(
+    cluster: Cluster, connections: Mapping[str, Connection], wanted: Collection[str], emit: Sink
+) -> dict[str, FirstLook]:
+    """The first look at all hosts that are connected. Raises PreflightFailed when one of `wanted` is not fit."""
+    facts = {name: (*preflight_facts(cluster, cluster.host(name)), VERSIONS) for name in connections}
     looks = first_look(cluster, connections, facts)
     require_fit(cluster, {name: look for name, look in looks.items() if name in wanted}, emit)
+    return looks
+
+
+def _survey(cluster: Cluster, connections: Mapping[str, Connection], wish: Wish, emit: Sink) -> Survey:
+    wanted = {host.name for host in limited(cluster, wish.limit)}
+    looks = look_around(cluster, connections, wanted, emit)
+    require_installed_version(cluster, {name: look.facts for name, look in looks.items()})
     changing = {name: connection for name, connection in connections.items() if name in wanted}
     return make_survey(cluster, changing, looks, wish.playbook, wish.folder, emit)
 

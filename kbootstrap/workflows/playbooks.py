@@ -12,6 +12,8 @@ from kbootstrap.errors import InvalidInput, Problem
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.model.document import Document, read_document
 from kbootstrap.resources import folder
+from kbootstrap.workflows.guards.catalogue import GUARDS
+from kbootstrap.workflows.leaders import LEADERS
 
 
 def builtin(name: str) -> Playbook:
@@ -37,12 +39,15 @@ def _unknown_names(playbook: Playbook, document: Document, cluster: Cluster | No
     problems = []
     for number, phase in enumerate(playbook.phases):
         place = ("phases", number)
-        for kind, names, known in (
-            ("component", phase.components, COMPONENTS),
-            ("check", phase.checks, CHECKS),
+        for kind, key, names, known in (
+            ("component", "components", phase.components, COMPONENTS),
+            ("check", "checks", phase.checks, CHECKS),
+            ("check", "gates", phase.gates, CHECKS),
+            ("guard", "around", phase.around, GUARDS),
+            ("order", "last", (phase.last,) if phase.last else (), LEADERS),
         ):
             problems += [
-                document.problem((*place, f"{kind}s"), f"there is no {kind} {name!r}", f"known: {', '.join(known)}")
+                document.problem((*place, key), f"there is no {kind} {name!r}", f"known: {', '.join(known)}")
                 for name in names
                 if name not in known
             ]

@@ -81,7 +81,7 @@ def take_off(ready: Ready) -> Done:
             plan=ready.plan,
             connections=ready.connections,
             deliver=lambda _connection, _digests: "",
-            checks=lambda _phase, _host: (),
+            checks=lambda _task: (),
             emit=sink,
             scale=ready.cluster.settings.timeouts.scale,
             stop=run.stop,

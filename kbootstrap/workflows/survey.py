@@ -23,6 +23,7 @@ from kbootstrap.steps.step import Step
 from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows.generic import to_step
 from kbootstrap.workflows.keys import cluster_keys
+from kbootstrap.workflows.leaders import leaders_last
 from kbootstrap.workflows.parallel import on_all
 from kbootstrap.workflows.supplies import Supplies, supplies_for
 
@@ -83,7 +84,7 @@ def make_survey(
     sites = {name: _site(cluster, cluster.host(name), facts[name], pki, supplies, now, limit) for name in connections}
     steps = {name: _steps(playbook, folder, site) for name, site in sites.items()}
     seen = on_all(connections, lambda name, connection: read(connection, needs(steps[name])))
-    return Survey(sites, make_plan(playbook, steps, seen), supplies)
+    return Survey(sites, leaders_last(make_plan(playbook, steps, seen), connections), supplies)
 
 
 def _site(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from kbootstrap.components.cordons import Uncordoned
 from kbootstrap.components.images import ImportedImage
 from kbootstrap.components.manifests import Manifests
 from kbootstrap.components.node_labels import NodeLabels
@@ -59,6 +60,8 @@ def step_text(step: Step) -> str:
             return f"=== image {artifact.ref} as {reference}{' pinned' if pinned else ''}\n"
         case NodeLabels(node, labels, taints):
             return f"=== node {node} {dict(labels)} {' '.join(map(str, taints))}\n"
+        case Uncordoned(node):
+            return f"=== node {node} not cordoned by a run\n"
         case _:
             raise TypeError(f"no text for {step}")
 

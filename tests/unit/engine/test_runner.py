@@ -32,7 +32,7 @@ class World:
             plan=Plan(Playbook(name="some", phases=tuple(phases)), tuple(tasks)),
             connections={name: LocalConnection(name) for name in ("a", "b", "c")},
             deliver=lambda _connection, _digests: "",
-            checks=lambda phase, _host: [self.checks[phase]] if phase in self.checks else [],
+            checks=lambda task: [self.checks[task.phase]] if task.phase in self.checks else [],
             emit=self.events.append,
             stop=self.stop,
         ).run()
@@ -138,7 +138,7 @@ def test_a_stop_lets_the_running_task_end_and_begins_no_other(world: World) -> N
         ),
         connections={"a": LocalConnection("a")},
         deliver=lambda _connection, _digests: "",
-        checks=lambda _phase, _host: [],
+        checks=lambda _task: [],
         emit=stop_when_started,
         stop=world.stop,
     )

@@ -1,0 +1,167 @@
+"""`upgrade`."""
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from kbootstrap.cli import options
+from kbootstrap.cli.console import watching
+from kbootstrap.cli.timing import Timings
+from kbootstrap.cli.up import CHANGES_PENDING, plan_value, show_outcome
+from kbootstrap.errors import InvalidInput
+from kbootstrap.events import Event
+
+if TYPE_CHECKING:
+    from kbootstrap.model.versions import Version
+    from kbootstrap.workflows.upgrade import Order, Rollout
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(upgrade)
+
+
+def upgrade(
+    inventory: options.Inventory = options.DEFAULT_INVENTORY,
+    to: Annotated[str | None, typer.Option("--to", help="Version to go to; default: the inventory's.")] = None,
+    back: Annotated[bool, typer.Option("--back", help="Go to the version before the present one.")] = False,
+    only_plan: Annotated[bool, typer.Option("--plan", help="Show what would be done, host by host.")] = False,
+    batch: Annotated[str | None, typer.Option("--batch", help="Workers at a time: a number or N%.")] = None,
+    drain: Annotated[
+        bool, typer.Option("--drain/--no-drain", help="Take hosts out of the proxies, and pods off nodes, first.")
+    ] = True,
+    accept_removed_apis: Annotated[
+        bool, typer.Option("--accept-removed-apis", help="Go on although removed API versions are in use.")
+    ] = False,
+    keep_inventory: Annotated[
+        bool, typer.Option("--keep-inventory", help="Do not write the version into the inventory at the end.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name every change.")] = False,
+    json_: options.Json = False,
+) -> int:
+    """Another version of Kubernetes, a host at a time. Run it again to go on after a failure."""
+    from kbootstrap.workflows import upgrade as workflow  # noqa: PLC0415 - heavy; not for --help
+
+    cluster = options.load(inventory)
+    order = _order(to, back, batch, drain=drain, removed_apis=accept_removed_apis)
+    if only_plan:
+        with watching(Console(stderr=True)) as emit:
+            rollout = workflow.plan_upgrade(cluster, order, emit)
+        _show_rollout(rollout, json_=json_)
+        return CHANGES_PENDING if rollout.plan.changes else 0
+    started = time.monotonic()
+    console, timings = Console(), Timings()
+    with watching(console, json_lines=json_, verbose=verbose) as show:
+
+        def emit_and_time(event: Event) -> None:
+            timings.note(event)
+            show(event)
+
+        with workflow.upgrade(cluster, order, emit_and_time) as run:
+            run.execute()
+    show_outcome(run.rollout.plan, timings, time.monotonic() - started, console, json_=json_)
+    target = run.rollout.route.target
+    if not json_:
+        console.print(f"Cluster [bold]{escape(cluster.name)}[/] runs Kubernetes {target}.", highlight=False)
+    if not keep_inventory:
+        _write_version(inventory, target, console, json_=json_)
+    return 0
+
+
+def _order(to: str | None, back: bool, batch: str | None, *, drain: bool, removed_apis: bool) -> "Order":
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
+
+    from kbootstrap.model.settings import Serial  # noqa: PLC0415
+    from kbootstrap.model.versions import Version  # noqa: PLC0415
+    from kbootstrap.workflows.upgrade import Order  # noqa: PLC0415
+
+    if to is not None and back:
+        raise InvalidInput("say --to or --back, not both")
+    try:
+        target = Version.parse(to) if to else None
+    except ValueError as error:
+        raise InvalidInput(f"--to: {error}") from error
+    try:
+        size = (
+            TypeAdapter(Serial).validate_python(int(batch) if batch and batch.isdigit() else batch) if batch else None
+        )
+    except ValidationError:
+        raise InvalidInput(
+            f"--batch: {batch!r} is neither a number above 0 nor a percentage", hint="e.g. 3 or 20%"
+        ) from None
+    return Order(target, back, size, drain, removed_apis)
+
+
+def _write_version(inventory: Path, target: "Version", console: Console, *, json_: bool) -> None:
+    from kbootstrap.model.edit import set_version  # noqa: PLC0415
+
+    if set_version(inventory, target) and not json_:
+        console.print(f"{escape(str(inventory))} now says kubernetes: {target}.", highlight=False)
+
+
+def _show_rollout(rollout: "Rollout", *, json_: bool) -> None:
+    if json_:
+        typer.echo(json.dumps({**plan_value(rollout.plan), **_rollout_value(rollout)}))
+        return
+    console = Console()
+    way = rollout.route
+    console.print(f"Kubernetes [bold]{way.origin} -> {way.target}[/]", highlight=False)
+    console.print(_changes_table(rollout))
+    if rollout.stages:
+        console.print(_skew_table(rollout))
+    hosts = len({task.host for task in rollout.plan.tasks if task.changes})
+    summary = f"{rollout.plan.changes} changes on {hosts} hosts" if rollout.plan.changes else "Nothing to change"
+    console.print(f"[bold]{summary}.[/]", highlight=False)
+
+
+def _changes_table(rollout: "Rollout") -> Table:
+    table = Table("phase", "hosts, in this order", "changes", "what", box=None, header_style="dim")
+    for phase in rollout.plan.playbook.phases:
+        tasks = [task for task in rollout.plan.tasks if task.phase == phase.phase and task.changes]
+        if not tasks:
+            continue
+        titles = dict.fromkeys(change.title for task in tasks for change in task.changes if change.disrupts)
+        table.add_row(
+            phase.phase,
+            (", " if not phase.rolling else " -> ").join(task.host for task in tasks),
+            str(sum(len(task.changes) for task in tasks)),
+            ", ".join(titles),
+        )
+    return table
+
+
+def _skew_table(rollout: "Rollout") -> Table:
+    from kbootstrap.model.skew import PARTS  # noqa: PLC0415
+
+    table = Table("after", "hosts", *PARTS, box=None, header_style="dim")
+    for stage in rollout.stages:
+        seen = {
+            part: sorted({str(parts[part]) for parts in stage.installed.values() if part in parts}) for part in PARTS
+        }
+        table.add_row(stage.phase, ", ".join(stage.hosts), *(" ".join(seen[part]) for part in PARTS))
+    return table
+
+
+def _rollout_value(rollout: "Rollout") -> dict[str, object]:
+    return {
+        "from": str(rollout.route.origin),
+        "to": str(rollout.route.target),
+        "stages": [
+            {
+                "phase": stage.phase,
+                "hosts": list(stage.hosts),
+                "parts": list(stage.parts),
+                "installed": {
+                    host: {part: str(version) for part, version in parts.items()}
+                    for host, parts in stage.installed.items()
+                },
+            }
+            for stage in rollout.stages
+        ],
+    }

@@ -1,0 +1,57 @@
+"""Nodes that a run has cordoned and, being cut short, not uncordoned."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kbootstrap.components.addons import is_first
+from kbootstrap.components.kubectl import kubectl
+from kbootstrap.components.site import Site
+from kbootstrap.facts.fact import Fact, Facts, Single
+from kbootstrap.steps.step import Change, Paths, Step, fingerprint, quote
+
+CORDONED = "kbootstrap.io/cordoned"
+"""Annotation of a node that we cordoned: the run that did. A cordon without it is somebody else's."""
+
+
+@dataclass(frozen=True, slots=True)
+class CordonedNodes(Single[Mapping[str, str]]):
+    """The nodes with our annotation, and the runs that set it; none where no apiserver answers."""
+
+    @property
+    def command(self) -> str:
+        columns = r'{.metadata.name}{"\t"}{.metadata.annotations.kbootstrap\.io/cordoned}{"\n"}'
+        return kubectl(f"get nodes --output=jsonpath='{{range .items[*]}}{columns}{{end}}'")
+
+    def value(self, output: bytes) -> Mapping[str, str]:
+        rows = (line.split("\t") for line in output.decode(errors="replace").splitlines())
+        return {row[0]: row[1] for row in rows if len(row) == 2 and row[1]}
+
+
+@dataclass(frozen=True, slots=True)
+class Uncordoned:
+    """A node that takes pods again, if it was one of our runs that cordoned it."""
+
+    node: str
+
+    def needs(self) -> Sequence[Fact[Any]]:
+        return (CordonedNodes(),)
+
+    def diff(self, seen: Facts, touched: Paths) -> Change | None:
+        run = seen[CordonedNodes()].get(self.node)
+        if run is None:
+            return None
+        patch = f'{{"metadata":{{"annotations":{{"{CORDONED}":null}}}},"spec":{{"unschedulable":null}}}}'
+        return Change(
+            title=f"uncordon {self.node}",
+            script=kubectl(f"patch node {quote(self.node)} --type=merge --patch={quote(patch)} >/dev/null"),
+            fingerprint=fingerprint("uncordoned", self.node),
+            diff=f"run {run} cordoned it and was cut short",
+        )
+
+
+def cordons(site: Site) -> list[Step]:
+    """No node is cordoned by a run that has ended. Applied from the first control-plane host."""
+    if not is_first(site):
+        return []
+    return [Uncordoned(node.name) for node in site.cluster.nodes if site.limit is None or node.name in site.limit]

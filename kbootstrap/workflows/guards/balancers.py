@@ -1,0 +1,49 @@
+"""An apiserver out of every proxy's list, so that nobody is sent to it while it is stopped."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kbootstrap.components.binaries import LIBEXEC
+from kbootstrap.components.kube_apiserver import STOP_MARGIN_SECONDS
+from kbootstrap.components.kube_apiserver import UNIT as APISERVER
+from kbootstrap.workflows.guards.scene import Scene
+from kbootstrap.workflows.parallel import on_all
+
+ENDPOINT_PROGRAM = LIBEXEC / "kube-endpoint"
+
+LONGEST_OUT = 900
+"""Seconds after which proxies forget that an apiserver was taken out: a killed run leaves no damage."""
+
+BACK_SECONDS = 120
+"""How long an apiserver may take from its start to three good answers in a row and a place in every list."""
+
+
+@contextmanager
+def out_of_balancers(scene: Scene) -> Iterator[None]:
+    """The host's apiserver is in no proxy's list. After a failure it stays out until it is ready again."""
+    if not scene.host.is_control_plane or len(scene.cluster.control_planes) == 1:
+        yield
+        return
+    _tell(scene, "out", LONGEST_OUT, "could not take the apiserver out of the proxy's list")
+    yield
+    _tell(scene, "in", BACK_SECONDS, "the apiserver did not come back into the proxy's list")
+
+
+@contextmanager
+def apiserver_away(scene: Scene) -> Iterator[None]:
+    """The host's apiserver is stopped, after its clients have gone elsewhere: it asks its own host's etcd alone."""
+    if not (scene.host.is_control_plane and scene.host.is_etcd):
+        yield
+        return
+    with out_of_balancers(scene):
+        delay = scene.cluster.settings.kube_apiserver.shutdown_delay_seconds + STOP_MARGIN_SECONDS
+        scene.own.run(f"systemctl stop {APISERVER}", timeout=delay + 30).require("could not stop the apiserver")
+        yield
+        start = f"systemctl is-enabled --quiet {APISERVER} && systemctl start {APISERVER}"
+        scene.own.run(start, timeout=BACK_SECONDS * scene.scale).require("could not start the apiserver again")
+
+
+def _tell(scene: Scene, command: str, seconds: int, failure: str) -> None:
+    bound = round(seconds * scene.scale)
+    line = f"{ENDPOINT_PROGRAM} {command} {scene.host.address} {bound}"
+    on_all(scene.proxies, lambda _name, proxy: proxy.run(line, timeout=bound + 30).require(failure))

@@ -1,0 +1,185 @@
+"""`upgrade`: to another version of Kubernetes, a host at a time, proven request by request."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kbootstrap.artifacts.catalogue import load_catalogue
+from kbootstrap.components.kubectl import kubectl
+from kbootstrap.engine.journal import HOST_JOURNAL, parse_entries, recorded, state_folder
+from kbootstrap.engine.lock import locked, new_owner
+from kbootstrap.engine.plan import Plan
+from kbootstrap.engine.playbook import Playbook
+from kbootstrap.engine.strategy import batches
+from kbootstrap.errors import PreflightFailed, Problem
+from kbootstrap.events import Note, Sink
+from kbootstrap.facts.deprecations import DeprecatedRequests
+from kbootstrap.facts.fact import read
+from kbootstrap.facts.runs import LastLines
+from kbootstrap.model.cluster import Cluster
+from kbootstrap.model.settings import Serial
+from kbootstrap.model.versions import Version
+from kbootstrap.transport.connection import Connection
+from kbootstrap.workflows.apply import Run, execute
+from kbootstrap.workflows.converge import connected, look_around
+from kbootstrap.workflows.parallel import on_all
+from kbootstrap.workflows.playbooks import builtin
+from kbootstrap.workflows.releases import Route, Stage, before, installed, route, stages
+from kbootstrap.workflows.survey import FirstLook, Survey, make_survey
+
+DRAINING = frozenset({"drained", "out-of-balancers"})
+"""The guards that `--no-drain` leaves out."""
+
+_JOURNAL = LastLines(HOST_JOURNAL, 200)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked for. Without `target`: the inventory's version, or with `back` the one before the present."""
+
+    target: Version | None = None
+    back: bool = False
+    batch: Serial | None = None
+    drain: bool = True
+    removed_apis: bool = False
+    """Go on although somebody asks for API versions that the target no longer has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """What an upgrade does: its way, its plan, and what the versions are after each batch of hosts."""
+
+    route: Route
+    plan: Plan
+    stages: tuple[Stage, ...]
+
+
+def plan_upgrade(cluster: Cluster, order: Order, emit: Sink) -> Rollout:
+    """What an upgrade would do now. Reads the hosts and changes nothing. Raises what forbids it."""
+    with connected(cluster) as connections:
+        return _prepared(cluster, connections, order, emit)[0]
+
+
+@contextmanager
+def upgrade(cluster: Cluster, order: Order, emit: Sink) -> Iterator["Upgrade"]:
+    """An upgrade that is ready to run: connected, locked, checked and planned; nothing has been changed yet."""
+    owner = new_owner("upgrade")
+    with (
+        connected(cluster) as connections,
+        locked(connections, owner),
+        recorded(state_folder(cluster.name), owner.run, emit) as sink,
+    ):
+        rollout, survey, target = _prepared(cluster, connections, order, sink)
+        run = Run(replace(owner, command=rollout.route.command), sink, without=frozenset() if order.drain else DRAINING)
+        yield Upgrade(target, rollout, connections, survey, run)
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """One upgrade, about to run."""
+
+    cluster: Cluster
+    """As it will be."""
+    rollout: Rollout
+    connections: Mapping[str, Connection]
+    survey: Survey
+    run: Run
+
+    def execute(self) -> None:
+        """Does it. Raises what stopped it; running `upgrade` again goes on from there."""
+        execute(self.cluster, self.connections, self.survey, self.run)
+
+
+def _prepared(
+    cluster: Cluster, connections: Mapping[str, Connection], order: Order, emit: Sink
+) -> tuple[Rollout, Survey, Cluster]:
+    looks = look_around(cluster, connections, connections, emit)
+    there = installed({name: look.facts for name, look in looks.items()})
+    known = [Version.parse(companions.newest) for companions in load_catalogue().releases.values()]
+    wanted = _target(cluster, connections, order, looks)
+    way = route(there, wanted, known)
+    _require_no_removed_apis(cluster, connections, way, order, emit)
+    target = replace(cluster, kubernetes=way.target)
+    survey = make_survey(target, connections, looks, _playbook(way, target, order), Path(), emit)
+    rollout = Rollout(way, survey.plan, _stages(there, survey.plan, way.target))
+    _require_skew(rollout)
+    return rollout, survey, target
+
+
+def _target(
+    cluster: Cluster, connections: Mapping[str, Connection], order: Order, looks: Mapping[str, FirstLook]
+) -> Version:
+    if not order.back:
+        return order.target or cluster.kubernetes
+    journals = on_all(connections, lambda _name, connection: read(connection, (_JOURNAL,))[_JOURNAL])
+    entries = [entry for text in journals.values() for entry in parse_entries(text)]
+    return before(installed({name: look.facts for name, look in looks.items()}), entries)
+
+
+def _playbook(way: Route, cluster: Cluster, order: Order) -> Playbook:
+    """The way's playbook, with the batches that were asked for."""
+    playbook = builtin(way.playbook)
+    size = order.batch or cluster.settings.upgrades.batch
+    phases = (
+        phase.model_copy(update={"serial": size}) if phase.phase == WORKERS else phase for phase in playbook.phases
+    )
+    return playbook.model_copy(update={"phases": tuple(phases)})
+
+
+WORKERS = "workers"
+"""The phase that goes in batches."""
+
+
+def _require_no_removed_apis(
+    cluster: Cluster, connections: Mapping[str, Connection], way: Route, order: Order, emit: Sink
+) -> None:
+    """Every apiserver counts requests for what will be removed. Raises PreflightFailed, which names them."""
+    if way.is_back:
+        return
+    facts = {
+        host.name: DeprecatedRequests(kubectl(f"--server=https://{host.address}:{cluster.settings.endpoint.port}"))
+        for host in cluster.control_planes
+        if host.name in connections
+    }
+    seen = on_all(
+        {name: connections[name] for name in facts}, lambda name, host: read(host, (facts[name],))[facts[name]]
+    )
+    gone = {request for found in seen.values() for request in found if _is_gone(request.removed, way.target)}
+    if not gone:
+        return
+    if order.removed_apis:
+        emit(Note(f"in use, and gone in {way.target}: {', '.join(map(str, sorted(gone)))}", level="warning"))
+        return
+    raise PreflightFailed(
+        f"API versions that Kubernetes {way.target} no longer has are in use; nothing was changed",
+        [Problem(str(request)) for request in sorted(gone)],
+        hint="the audit log names who asks for them; --accept-removed-apis goes on all the same",
+    )
+
+
+def _is_gone(removed: str, target: Version) -> bool:
+    major, _, minor = removed.partition(".")
+    return (int(major), int(minor)) <= (target.major, target.minor)
+
+
+def _stages(there: Mapping[str, Mapping[str, Version]], plan: Plan, target: Version) -> tuple[Stage, ...]:
+    order = (
+        tuple(batch)
+        for phase in plan.playbook.phases
+        for batch in batches(phase, [task for task in plan.tasks if task.phase == phase.phase])
+    )
+    return tuple(stages(there, order, target))
+
+
+def _require_skew(rollout: Rollout) -> None:
+    """The version skew policy holds after every batch. Raises PreflightFailed."""
+    problems = [
+        Problem(f"after {stage.phase} on {', '.join(stage.hosts)}: {violation}")
+        for stage in rollout.stages
+        for violation in stage.violations
+    ]
+    if problems:
+        raise PreflightFailed(
+            f"the way to {rollout.route.target} would break the version skew policy; nothing was changed", problems
+        )
