@@ -15,11 +15,11 @@ from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.transport.connection import Connection
 from kbootstrap.verify.api import opened_api
 from kbootstrap.verify.catalogue import CLUSTER_SUITES, LIVE_SUITES, host_suites
-from kbootstrap.verify.image import Image, supplied
 from kbootstrap.verify.report import CLUSTER, LIVE, Finding, Outcome, Report, Verdict, failed
 from kbootstrap.verify.session import Job
 from kbootstrap.verify.workers import ENDING_SECONDS, Crew, prepare
 from kbootstrap.workflows.access import reached
+from kbootstrap.workflows.image import Image, supplied
 
 __all__ = ["Scope", "prepare", "scope", "verify", "verify_cluster"]
 

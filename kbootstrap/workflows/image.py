@@ -1,4 +1,4 @@
-"""The image of the live checks, brought to the nodes where they do not pull it from a registry."""
+"""The test image of live checks and probes, brought to the nodes where they do not pull it from a registry."""
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +37,7 @@ fetch {sha256} "$folder/image.tar"
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What the live checks run. Without an artifact the nodes pull it themselves."""
+    """What live checks and probes run. Without an artifact the nodes pull it themselves."""
 
     reference: str
     artifact: Artifact | None = None

@@ -1,0 +1,1 @@
+"""What a user would feel while something is done to a cluster, measured request by request."""

@@ -1,0 +1,104 @@
+"""Samples as the prober writes them, a line of JSON each, and as they are kept in memory.
+
+A request is `[probe, serial, began, seconds]`, and, unless it was simply good, `, error, moved, maybe]` (see
+`exchange.Outcome`); a look at the replicas is `["ready", at, count]`. Times are seconds of CLOCK_MONOTONIC, which all
+processes of a machine share.
+"""
+
+import json
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from kbootstrap.probes.exchange import Outcome
+
+CENSUS = "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A request that failed. `maybe`: it may have been carried out nevertheless."""
+
+    serial: int
+    began: float
+    seconds: float
+    reason: str
+    maybe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A request that a client sends a second time without a word to its user, and why."""
+
+    serial: int
+    began: float
+    seconds: float
+    reason: str
+
+
+@dataclass(slots=True)
+class Track:
+    """All requests of a probe: the good ones as arrays side by side, which costs 20 bytes each."""
+
+    name: str
+    serials: "array[int]" = field(default_factory=lambda: array("I"))
+    began: "array[float]" = field(default_factory=lambda: array("d"))
+    seconds: "array[float]" = field(default_factory=lambda: array("d"))
+    failures: list[Failure] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+    highest: int = -1
+    """The highest serial number that has been seen."""
+
+    @property
+    def requests(self) -> int:
+        return len(self.began) + len(self.failures)
+
+
+@dataclass(slots=True)
+class Samples:
+    """Everything that a prober has written."""
+
+    tracks: list[Track]
+    census: list[tuple[float, int]] = field(default_factory=list)
+    """When was looked, and how many replicas were ready."""
+
+
+def sample_line(probe: int, serial: int, began: float, seconds: float, outcome: Outcome) -> str:
+    """How a request of probe number `probe` fared."""
+    line = f"[{probe},{serial},{began:.6f},{seconds:.6f}"
+    if not (outcome.error or outcome.moved):
+        return f"{line}]\n"
+    return f"{line},{json.dumps(outcome.error)},{json.dumps(outcome.moved)},{int(outcome.maybe)}]\n"
+
+
+def census_line(at: float, count: int) -> str:
+    """A look at the replicas."""
+    return f'["{CENSUS}",{at:.6f},{count}]\n'
+
+
+def read_samples(names: Iterable[str], lines: Iterable[str]) -> Samples:
+    """The samples of probes of these names; a last line that is not whole yet is left out."""
+    samples = Samples([Track(name) for name in names])
+    for line in lines:
+        if not line.endswith("\n"):
+            break
+        kind, *values = json.loads(line)
+        if kind == CENSUS:
+            samples.census.append((values[0], values[1]))
+        else:
+            _add(samples.tracks[kind], *values)
+    return samples
+
+
+def _add(
+    track: Track, serial: int, began: float, seconds: float, error: str = "", moved: str = "", maybe: int = 0
+) -> None:
+    track.highest = max(track.highest, serial)
+    if moved:
+        track.moves.append(Move(serial, began, seconds, moved))
+    if error:
+        track.failures.append(Failure(serial, began, seconds, error, bool(maybe)))
+    else:
+        track.serials.append(serial)
+        track.began.append(began)
+        track.seconds.append(seconds)

@@ -1,0 +1,99 @@
+"""What the prober is told: all it needs for one run, as JSON through its standard input."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Self
+
+RATE = 50.0
+"""Requests of a probe per second: a gap of 20 ms is seen."""
+
+PATIENCE = 5.0
+"""Seconds after which a request without an answer has failed: longer than any outage that a drill allows."""
+
+CENSUS_SECONDS = 0.25
+"""Between two looks at the application's replicas."""
+
+
+KEPT = 8
+"""Connections of a probe that keeps them: behind a proxy they lead to every apiserver, so that the shutdown of each is
+seen. A server answers the requests of one connection one after the other: at 50 a second each may take 160 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where requests go, and how reasons of failures name it."""
+
+    host: str
+    port: int
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What TLS needs, PEM: whom to trust and under which name, and who asks."""
+
+    server_name: str
+    authority: str
+    certificate: str
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One kind of request, sent `rate` times a second, to its targets in turn.
+
+    With `kept` on as many connections in turn that are kept open (for each target), else each on a new one. With a
+    `body` it is a POST; `{name}` in the body stands for a name that no other request has (see `object_name`).
+    """
+
+    name: str
+    targets: tuple[Target, ...]
+    path: str
+    kept: int = 0
+    secure: bool = True
+    body: str = ""
+    rate: float = RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """A list of pods (its path in the API), counted every `interval` seconds."""
+
+    target: Target
+    path: str
+    interval: float = CENSUS_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A whole run. `samples` is the file that they are written to; `patience` is in seconds."""
+
+    samples: str
+    credentials: Credentials
+    probes: tuple[Probe, ...]
+    census: Census | None = None
+    patience: float = PATIENCE
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        value = json.loads(text)
+        census = value["census"]
+        return cls(
+            samples=value["samples"],
+            credentials=Credentials(**value["credentials"]),
+            probes=tuple(
+                Probe(**{**probe, "targets": tuple(Target(**target) for target in probe["targets"])})
+                for probe in value["probes"]
+            ),
+            census=census and Census(Target(**census["target"]), census["path"], census["interval"]),
+            patience=value["patience"],
+        )
+
+
+def object_name(probe: str, serial: int) -> str:
+    """The name of the object that a probe's request number `serial` (from 0) creates."""
+    return f"{probe}-{serial:07d}"
