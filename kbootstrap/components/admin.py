@@ -1,11 +1,12 @@
 """kubectl on the control-plane hosts, with an administrator's kubeconfig that only root can read."""
 
 from kbootstrap.components.binaries import KUBECTL
-from kbootstrap.components.certificates import ADMIN_CONF, kubeconfig, own_apiserver
+from kbootstrap.components.certificates import kubeconfig, own_apiserver
 from kbootstrap.components.manifests import FOLDER as ADDONS
 from kbootstrap.components.packages import has_proxy
 from kbootstrap.components.site import Site
 from kbootstrap.components.wrapper import wrapper
+from kbootstrap.facts.api import ADMIN_CONF
 from kbootstrap.steps.file import Directory
 from kbootstrap.steps.step import Step
 

@@ -4,13 +4,10 @@ from pathlib import PurePosixPath
 
 from kbootstrap.components.packages import has_proxy
 from kbootstrap.components.site import Site
-from kbootstrap.pki import paths
 from kbootstrap.pki.authority import Authority
 from kbootstrap.pki.spec import CertificateSpec
 from kbootstrap.steps.certificate import Certificate
 from kbootstrap.steps.kubeconfig import Kubeconfig
-
-ADMIN_CONF = paths.KUBERNETES / "admin.conf"
 
 
 def certificate(

@@ -1,7 +1,7 @@
 """How steps and facts on a control-plane host talk to the API."""
 
 from kbootstrap.components.binaries import KUBECTL
-from kbootstrap.components.certificates import ADMIN_CONF
+from kbootstrap.facts.api import ADMIN_CONF
 
 CACHE = "/var/cache/kbootstrap/kubectl"
 """Keeps what kubectl discovers, so that a second run asks only once."""

@@ -10,6 +10,7 @@ import yaml
 
 from kbootstrap.components.kubectl import FIELD_MANAGER, kubectl
 from kbootstrap.components.objects import HEADER
+from kbootstrap.facts.api import answers, ask, collection, items
 from kbootstrap.facts.fact import Fact, Facts
 from kbootstrap.steps.file import File
 from kbootstrap.steps.step import Change, Paths, fingerprint
@@ -17,11 +18,6 @@ from kbootstrap.steps.step import Change, Paths, fingerprint
 FOLDER = PurePosixPath("/etc/kubernetes/addons")
 DIGEST = "kbootstrap.io/digest"
 MANAGED_BY = "app.kubernetes.io/managed-by"
-
-_COLUMNS = (
-    r'{.kind}{"\t"}{.metadata.namespace}{"\t"}{.metadata.name}{"\t"}'
-    r'{.metadata.annotations.kbootstrap\.io/digest}{"\n"}'
-)
 
 
 class ObjectKey(NamedTuple):
@@ -32,22 +28,31 @@ class ObjectKey(NamedTuple):
     name: str
 
 
+class ObjectKind(NamedTuple):
+    """A kind of objects, as a manifest names it."""
+
+    api_version: str
+    kind: str
+
+
 @dataclass(frozen=True, slots=True)
 class ManagedObjects(Fact[Mapping[ObjectKey, str]]):
     """The digests of kbootstrap's objects of some kinds; none where no apiserver answers (a new cluster)."""
 
-    kinds: tuple[str, ...]
+    kinds: tuple[ObjectKind, ...]
 
     @classmethod
     def script(cls, facts: Sequence[Self]) -> str:
-        kinds = ",".join(sorted({kind for fact in facts for kind in fact.kinds}))
-        columns = f"jsonpath='{{range .items[*]}}{_COLUMNS}{{end}}'"
-        return kubectl(f"get {kinds} --all-namespaces --selector={MANAGED_BY}={FIELD_MANAGER} --output={columns}")
+        kinds = sorted({kind for fact in facts for kind in fact.kinds})
+        return ask([f"{collection(*kind)}?labelSelector={MANAGED_BY}%3D{FIELD_MANAGER}" for kind in kinds])
 
     @classmethod
     def parse(cls, facts: Sequence[Self], output: bytes) -> Mapping[Self, Mapping[ObjectKey, str]]:
-        rows = (line.split("\t") for line in output.decode(errors="replace").splitlines())
-        digests = {ObjectKey(*row[:3]): row[3] for row in rows if len(row) == 4}
+        digests = {
+            _key({**item, "kind": answer["kind"].removesuffix("List")}): _digest_of(item)
+            for answer in answers(output)
+            for item in items(answer)
+        }
         return dict.fromkeys(facts, digests)
 
 
@@ -95,7 +100,7 @@ class Manifests:
         )
 
     def _fact(self) -> ManagedObjects:
-        return ManagedObjects(tuple(sorted({item["kind"].lower() for item in self.objects})))
+        return ManagedObjects(tuple(sorted({ObjectKind(item["apiVersion"], item["kind"]) for item in self.objects})))
 
     @property
     def file(self) -> File:
@@ -113,7 +118,8 @@ def _marked(item: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _digest_of(item: Mapping[str, Any]) -> str:
-    return str(item["metadata"]["annotations"][DIGEST])
+    """Empty where somebody has taken it off."""
+    return str(item["metadata"].get("annotations", {}).get(DIGEST, ""))
 
 
 def _key(item: Mapping[str, Any]) -> ObjectKey:

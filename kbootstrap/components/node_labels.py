@@ -1,6 +1,5 @@
 """Labels and taints of the nodes: roles, and what the inventory says."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,7 @@ from kbootstrap.components.addons import is_first
 from kbootstrap.components.kubectl import kubectl
 from kbootstrap.components.kubelet import taints
 from kbootstrap.components.site import Site
+from kbootstrap.facts.api import answers, ask, items
 from kbootstrap.facts.fact import Fact, Facts, Single
 from kbootstrap.model.cluster import Host, Role, Taint
 from kbootstrap.steps.step import Change, Paths, Step, fingerprint, quote
@@ -33,19 +33,18 @@ class ClusterNodes(Single[Mapping[str, NodeMarks]]):
 
     @property
     def command(self) -> str:
-        columns = r'{.metadata.name}{"\t"}{.metadata.labels}{"\t"}{.spec.taints}{"\n"}'
-        return kubectl(f"get nodes --output=jsonpath='{{range .items[*]}}{columns}{{end}}'")
+        return ask(["/api/v1/nodes"])
 
     def value(self, output: bytes) -> Mapping[str, NodeMarks]:
-        rows = (line.split("\t") for line in output.decode(errors="replace").splitlines())
-        return {row[0]: _marks(row[1], row[2]) for row in rows if len(row) == 3}
+        return {node["metadata"]["name"]: _marks(node) for answer in answers(output) for node in items(answer)}
 
 
-def _marks(labels: str, taints: str) -> NodeMarks:
-    found = json.loads(taints or "[]")
+def _marks(node: Mapping[str, Any]) -> NodeMarks:
     return NodeMarks(
-        json.loads(labels or "{}"),
-        frozenset(Taint(taint["key"], taint.get("value", ""), taint["effect"]) for taint in found),
+        node["metadata"].get("labels", {}),
+        frozenset(
+            Taint(taint["key"], taint.get("value", ""), taint["effect"]) for taint in node["spec"].get("taints", ())
+        ),
     )
 
 

@@ -1,7 +1,9 @@
+import pytest
 import yaml
 
 from kbootstrap.components.addons import coredns, rbac
-from kbootstrap.components.manifests import ManagedObjects, Manifests, ObjectKey
+from kbootstrap.components.manifests import ManagedObjects, Manifests, ObjectKey, ObjectKind
+from kbootstrap.facts.api import collection
 from kbootstrap.facts.fact import Facts
 from kbootstrap.facts.paths import ABSENT, PathStat, PathState
 from kbootstrap.steps.step import Change
@@ -20,7 +22,9 @@ metadata: {name: two}
 """
 STEP = Manifests.from_yaml("both", YAML)
 ONE, TWO = ObjectKey("ConfigMap", "kube-system", "one"), ObjectKey("ClusterRole", "", "two")
-KINDS = ManagedObjects(("clusterrole", "configmap"))
+KINDS = ManagedObjects(
+    (ObjectKind("rbac.authorization.k8s.io/v1", "ClusterRole"), ObjectKind("v1", "ConfigMap")),
+)
 
 
 def digests(step: Manifests) -> dict[ObjectKey, str]:
@@ -74,11 +78,37 @@ def test_any_change_changes_the_digest() -> None:
 
 
 def test_all_manifests_are_asked_for_at_once() -> None:
-    other = ManagedObjects(("deployment",))
-    assert " get clusterrole,configmap,deployment " in ManagedObjects.script([KINDS, other])
-    output = b"ConfigMap\tkube-system\tone\tabc\nClusterRole\t\ttwo\t\nnonsense\n"
-    assert ManagedObjects.parse([KINDS, other], output)[other] == {ONE: "abc", TWO: ""}
+    other = ManagedObjects((ObjectKind("apps/v1", "Deployment"),))
+    script = ManagedObjects.script([KINDS, other])
+    assert script.count("curl") == 1
+    for path in ("/api/v1/configmaps", "/apis/rbac.authorization.k8s.io/v1/clusterroles", "/apis/apps/v1/deployments"):
+        assert f"{path}?labelSelector=app.kubernetes.io/managed-by%3Dkbootstrap&" in script
+
+
+def test_what_the_api_answers() -> None:
+    output = (
+        b'{"kind":"ConfigMapList","items":[{"metadata":'
+        b'{"name":"one","namespace":"kube-system","annotations":{"kbootstrap.io/digest":"abc"}}}]}\n'
+        b'{"kind":"ClusterRoleList","items":[{"metadata":{"name":"two"}}]}\n'
+        b'{"kind":"DeploymentList","items":null}\n'
+        b'{"kind":"Status","code":403}\n'
+        b'{"kind":"ServiceList","ite'
+    )
+    assert ManagedObjects.parse([KINDS], output) == {KINDS: {ONE: "abc", TWO: ""}}
     assert ManagedObjects.parse([KINDS], b"") == {KINDS: {}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        (ObjectKind("v1", "Service"), "/api/v1/services"),
+        (ObjectKind("networking.k8s.io/v1", "IngressClass"), "/apis/networking.k8s.io/v1/ingressclasses"),
+        (ObjectKind("networking.k8s.io/v1", "NetworkPolicy"), "/apis/networking.k8s.io/v1/networkpolicies"),
+        (ObjectKind("policy/v1", "PodDisruptionBudget"), "/apis/policy/v1/poddisruptionbudgets"),
+    ],
+)
+def test_where_the_objects_of_a_kind_are(kind: ObjectKind, path: str) -> None:
+    assert collection(*kind) == path
 
 
 def test_objects_of_the_cluster_are_applied_from_one_host() -> None:

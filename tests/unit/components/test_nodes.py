@@ -181,7 +181,11 @@ def test_a_node_that_is_not_there_yet_is_waited_for() -> None:
 
 
 def test_labels_and_taints_are_read() -> None:
-    output = b'w1\t{"a":"b","r":""}\t[{"effect":"NoSchedule","key":"k"}]\nw2\t{}\t\n'
+    output = (
+        b'{"kind":"NodeList","items":['
+        b'{"metadata":{"name":"w1","labels":{"a":"b","r":""}},"spec":{"taints":[{"effect":"NoSchedule","key":"k"}]}},'
+        b'{"metadata":{"name":"w2"},"spec":{}}]}\n'
+    )
     assert ClusterNodes().value(output) == {
         "w1": NodeMarks({"a": "b", "r": ""}, frozenset({Taint("k", "", "NoSchedule")})),
         "w2": NodeMarks({}, frozenset()),
