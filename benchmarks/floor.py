@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from benchmarks.bed import Bed
 from benchmarks.openssh import OpenSsh
 from benchmarks.reading import survey
-from kbootstrap.checks.catalogue import CHECKS, KUBECTL
+from kbootstrap.checks.catalogue import CHECKS, KUBECTL, Scope
 from kbootstrap.engine.delivery import delivering
 from kbootstrap.engine.order import Job, dependencies
 from kbootstrap.engine.plan import Plan
@@ -77,7 +77,7 @@ def _scripts(cluster: Cluster, plan: Plan) -> dict[Job, str]:
             scripts[job] = API_ANSWERS + script
     ready = plan.playbook.phases[-1]
     for host in plan.hosts(ready):
-        checks = (CHECKS[name](cluster, cluster.host(host)) for name in ready.checks)
+        checks = (CHECKS[name](Scope(cluster, cluster.host(host), cluster.hosts)) for name in ready.checks)
         scripts[Job(ready.phase, host)] = "set -e\n" + "".join(f"(\n{check.script()})\n" for check in checks)
     return scripts
 

@@ -1,7 +1,9 @@
 """The checks that playbooks name, and how long each may take."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
+from kbootstrap.checks import glance
 from kbootstrap.checks.check import Check
 from kbootstrap.model.cluster import Cluster, Host
 
@@ -21,7 +23,16 @@ _IN_STEP = (
 """awk, over etcdctl's lines: the tenth column says whether it is a learner, the thirteenth is its applied index."""
 
 
-def etcd_healthy(cluster: Cluster, host: Host) -> Check:
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a check is about: a host of a cluster, and all hosts that the run concerns (`--limit`)."""
+
+    cluster: Cluster
+    host: Host
+    hosts: tuple[Host, ...]
+
+
+def etcd_healthy(scope: Scope) -> Check:
     """The host's own member answers a linearizable read, so there is a leader and a quorum."""
     return Check(
         "etcd-healthy",
@@ -31,22 +42,22 @@ def etcd_healthy(cluster: Cluster, host: Host) -> Check:
     )
 
 
-def etcd_in_step(cluster: Cluster, host: Host) -> Check:
+def etcd_in_step(scope: Scope) -> Check:
     """All members are healthy voters, and none lags behind the others."""
-    status = f"{ETCDCTL} endpoint status --cluster"
+    members = len(scope.cluster.etcd_members)
     return Check(
         "etcd-in-step",
-        f"{ETCDCTL} endpoint health --cluster && {status} | awk -F', ' '{_IN_STEP}' members={len(cluster.etcd_members)}"
-        f" bound={RAFT_ENTRIES_BEHIND} -",
+        f"{ETCDCTL} endpoint health --cluster && {ETCDCTL} endpoint status --cluster |"
+        f" awk -F', ' '{_IN_STEP}' members={members} bound={RAFT_ENTRIES_BEHIND} -",
         deadline=60,
         hint="`kbootstrap status` shows every member; on the one that lags: journalctl -u etcd",
-        asked=tuple(member.name for member in (host, *cluster.etcd_members) if member.is_etcd),
+        asked=tuple(member.name for member in (scope.host, *scope.cluster.etcd_members) if member.is_etcd),
     )
 
 
-def apiserver_ready(cluster: Cluster, host: Host) -> Check:
+def apiserver_ready(scope: Scope) -> Check:
     """The host's own apiserver says that it is ready."""
-    url = f"https://{host.address}:{cluster.settings.endpoint.port}/readyz"
+    url = f"https://{scope.host.address}:{scope.cluster.settings.endpoint.port}/readyz"
     return Check(
         "apiserver-ready",
         f"curl --silent --show-error --fail --max-time 3 --cacert {CA} {url}",
@@ -56,7 +67,7 @@ def apiserver_ready(cluster: Cluster, host: Host) -> Check:
     )
 
 
-def controllers_healthy(cluster: Cluster, host: Host) -> Check:
+def controllers_healthy(scope: Scope) -> Check:
     """The host's own controller-manager and scheduler say that they are."""
     return Check(
         "controllers-healthy",
@@ -67,21 +78,21 @@ def controllers_healthy(cluster: Cluster, host: Host) -> Check:
     )
 
 
-def node_ready(cluster: Cluster, host: Host) -> Check:
+def node_ready(scope: Scope) -> Check:
     """The host's node is Ready, and says so with the version that is wanted."""
     states = '{.status.nodeInfo.kubeletVersion} {.status.conditions[?(@.type=="Ready")].status}'
     return Check(
         "node-ready",
-        f"said=$({KUBECTL} get node {host.name} --output=jsonpath='{states}') && echo \"$said\" &&"
-        f' [ "$said" = "v{cluster.kubernetes} True" ]',
+        f"said=$({KUBECTL} get node {scope.host.name} --output=jsonpath='{states}') && echo \"$said\" &&"
+        f' [ "$said" = "v{scope.cluster.kubernetes} True" ]',
         deadline=120,
         interval=0.5,
         hint="on the host: journalctl -u kubelet -u containerd -u flanneld",
-        asked=tuple(other.name for other in cluster.control_planes),
+        asked=tuple(other.name for other in scope.cluster.control_planes),
     )
 
 
-def kubelet_healthy(cluster: Cluster, host: Host) -> Check:
+def kubelet_healthy(scope: Scope) -> Check:
     """The host's own kubelet and kube-proxy answer."""
     return Check(
         "kubelet-healthy",
@@ -91,10 +102,10 @@ def kubelet_healthy(cluster: Cluster, host: Host) -> Check:
     )
 
 
-def endpoint_ready(cluster: Cluster, host: Host) -> Check:
+def endpoint_ready(scope: Scope) -> Check:
     """The API answers at the address that clients use."""
-    port = cluster.settings.endpoint.port
-    url = f"https://{cluster.endpoint_host}:{port}/readyz"
+    port = scope.cluster.settings.endpoint.port
+    url = f"https://{scope.cluster.endpoint_host}:{port}/readyz"
     return Check(
         "endpoint-ready",
         f"curl --silent --show-error --fail --max-time 3 --cacert {CA} {url}",
@@ -104,29 +115,32 @@ def endpoint_ready(cluster: Cluster, host: Host) -> Check:
     )
 
 
-def nodes_ready(cluster: Cluster, host: Host) -> Check:
-    """Every host of the inventory is a node and Ready."""
-    names = " ".join(f"node/{node.name}" for node in cluster.nodes)
+def nodes_ready(scope: Scope) -> Check:
+    """Every host that the run is about, and that should be a node, is one and Ready."""
+    nodes = [node.name for node in scope.hosts if node.is_node]
+    names = " ".join(f"node/{name}" for name in nodes)
     return Check(
         "nodes-ready",
-        f"{KUBECTL} wait --for=create --timeout=$(remaining)s {names} >/dev/null &&"
-        f" {KUBECTL} wait --for=condition=Ready --timeout=$(remaining)s {names} >/dev/null",
+        f"{glance.nodes_ready(nodes)} ||"
+        f" {{ {KUBECTL} wait --for=create --timeout=$(remaining)s {names} >/dev/null &&"
+        f" {KUBECTL} wait --for=condition=Ready --timeout=$(remaining)s {names} >/dev/null; }}",
         deadline=180,
         hint="on a node that is not ready: journalctl -u kubelet -u containerd -u flanneld",
     )
 
 
-def dns_ready(cluster: Cluster, host: Host) -> Check:
+def dns_ready(scope: Scope) -> Check:
     """CoreDNS has all its replicas."""
     return Check(
         "dns-ready",
-        f"{KUBECTL} --namespace=kube-system rollout status deployment/coredns --timeout=$(remaining)s",
+        f"{glance.deployment_complete('kube-system', 'coredns')} ||"
+        f" {KUBECTL} --namespace=kube-system rollout status deployment/coredns --timeout=$(remaining)s",
         deadline=180,
         hint="kubectl -n kube-system describe deployment/coredns says why its pods do not start",
     )
 
 
-CHECKS: Mapping[str, Callable[[Cluster, Host], Check]] = {
+CHECKS: Mapping[str, Callable[[Scope], Check]] = {
     "etcd-healthy": etcd_healthy,
     "etcd-in-step": etcd_in_step,
     "apiserver-ready": apiserver_ready,

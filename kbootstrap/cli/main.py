@@ -17,6 +17,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "preflight": ("preflight",),
     "up": ("plan", "up"),
     "upgrade": ("upgrade",),
+    "reboot": ("reboot",),
     "status": ("status",),
     "verify": ("verify",),
     "kubeconfig": ("kubeconfig",),

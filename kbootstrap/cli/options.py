@@ -11,12 +11,14 @@ from kbootstrap.events import Event, Note
 
 if TYPE_CHECKING:
     from kbootstrap.model.cluster import Cluster
+    from kbootstrap.model.settings import Serial
 
 Inventory = Annotated[Path, typer.Option("--inventory", "-i", help="The cluster's inventory.", show_default=True)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Limit = Annotated[
     list[str] | None, typer.Option("--limit", "-l", help="Only these hosts or roles (may be given again).")
 ]
+Batch = Annotated[str | None, typer.Option("--batch", help="Workers at a time: a number, or N%.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 DEFAULT_INVENTORY = Path("inventory.yml")
@@ -28,6 +30,21 @@ def load(inventory: Path) -> "Cluster":
     from kbootstrap.model.load import load_inventory  # noqa: PLC0415
 
     return load_inventory(inventory, environ=os.environ, known=tuple(load_catalogue().releases), emit=_warn)
+
+
+def batch_size(text: str | None) -> "Serial | None":
+    """What `--batch` says. Raises InvalidInput."""
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
+
+    from kbootstrap.model.settings import Serial  # noqa: PLC0415
+
+    if text is None:
+        return None
+    try:
+        size: Serial = TypeAdapter(Serial).validate_python(int(text) if text.isdigit() else text)
+    except ValidationError:
+        raise InvalidInput(f"--batch: {text!r} is neither a number above 0 nor a percentage", hint="e.g. 20%") from None
+    return size
 
 
 def _warn(event: Event) -> None:

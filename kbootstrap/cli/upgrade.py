@@ -32,7 +32,7 @@ def upgrade(
     to: Annotated[str | None, typer.Option("--to", help="Version to go to; default: the inventory's.")] = None,
     back: Annotated[bool, typer.Option("--back", help="Go to the version before the present one.")] = False,
     only_plan: Annotated[bool, typer.Option("--plan", help="Show what would be done, host by host.")] = False,
-    batch: Annotated[str | None, typer.Option("--batch", help="Workers at a time: a number or N%.")] = None,
+    batch: options.Batch = None,
     drain: Annotated[
         bool, typer.Option("--drain/--no-drain", help="Take hosts out of the proxies, and pods off nodes, first.")
     ] = True,
@@ -75,9 +75,6 @@ def upgrade(
 
 
 def _order(to: str | None, back: bool, batch: str | None, *, drain: bool, removed_apis: bool) -> "Order":
-    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
-
-    from kbootstrap.model.settings import Serial  # noqa: PLC0415
     from kbootstrap.model.versions import Version  # noqa: PLC0415
     from kbootstrap.workflows.upgrade import Order  # noqa: PLC0415
 
@@ -87,15 +84,7 @@ def _order(to: str | None, back: bool, batch: str | None, *, drain: bool, remove
         target = Version.parse(to) if to else None
     except ValueError as error:
         raise InvalidInput(f"--to: {error}") from error
-    try:
-        size = (
-            TypeAdapter(Serial).validate_python(int(batch) if batch and batch.isdigit() else batch) if batch else None
-        )
-    except ValidationError:
-        raise InvalidInput(
-            f"--batch: {batch!r} is neither a number above 0 nor a percentage", hint="e.g. 3 or 20%"
-        ) from None
-    return Order(target, back, size, drain, removed_apis)
+    return Order(target, back, options.batch_size(batch), drain, removed_apis)
 
 
 def _write_version(inventory: Path, target: "Version", console: Console, *, json_: bool) -> None:

@@ -22,6 +22,7 @@ from kbootstrap.components.kubelet import kubelet
 from kbootstrap.components.nginx import nginx
 from kbootstrap.components.node_labels import node_labels
 from kbootstrap.components.packages import packages
+from kbootstrap.components.reboot import reboot
 from kbootstrap.components.site import Component
 from kbootstrap.components.snapshot import snapshot
 
@@ -48,6 +49,7 @@ COMPONENTS: Mapping[str, Component] = MappingProxyType(
         "rbac": rbac,
         "node-labels": node_labels,
         "cordons": cordons,
+        "reboot": reboot,
         "coredns": coredns,
     }
 )

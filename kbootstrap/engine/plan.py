@@ -8,8 +8,7 @@ from typing import Any
 
 from kbootstrap.engine.playbook import Phase, Playbook
 from kbootstrap.facts.fact import Fact, Facts
-from kbootstrap.steps.step import Change, Step
-from kbootstrap.steps.unit import Unit
+from kbootstrap.steps.step import Change, Serving, Step
 
 HostSteps = Mapping[str, Sequence[Step]]
 """The steps of one host, by phase, in the playbook's order."""
@@ -109,7 +108,7 @@ def reordered(plan: Plan, last: Mapping[str, Collection[str]]) -> Plan:
 
 
 def _serves(steps: Sequence[Step], seen: Facts) -> bool:
-    return any(step.serves(seen) for step in steps if isinstance(step, Unit))
+    return any(step.serves(seen) for step in steps if isinstance(step, Serving))
 
 
 def _changes(steps: HostSteps, seen: Facts) -> dict[str, tuple[Change, ...]]:

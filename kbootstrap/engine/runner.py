@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 
 from kbootstrap.checks.check import Check
+from kbootstrap.engine.boot import boot_id, booted
 from kbootstrap.engine.order import Job, dependencies
 from kbootstrap.engine.plan import Plan, Task
 from kbootstrap.engine.script import finished, task_script
@@ -18,6 +19,9 @@ from kbootstrap.transport.connection import Connection
 
 TASK_TIMEOUT = 900.0
 """Seconds that all changes of one phase on one host may take, before the timeouts' scale."""
+
+BOOT_TIMEOUT = 600.0
+"""Seconds from asking for a boot until the host answers again: servers test their memory for minutes."""
 
 MAX_PARALLEL = 64
 
@@ -127,7 +131,9 @@ class Runner:
             with ExitStack() as held:
                 for guard in self.guards(task) if task.disrupts else ():
                     held.enter_context(guard)
-                if task.changes:
+                if any(change.reboots for change in task.changes):
+                    self._make_changes_and_boot(task)
+                elif task.changes:
                     self._make_changes(task)
                 for check in self.checks(task):
                     self._pass(check, task.host)
@@ -167,6 +173,12 @@ class Runner:
                 output=_without_markers(result.text, script.marker) + "\n" + result.errors,
                 hint="run the same command again once the cause is gone: it continues from here",
             )
+
+    def _make_changes_and_boot(self, task: Task) -> None:
+        connection = self.connections[task.host]
+        before = boot_id(connection)
+        self._make_changes(task)
+        booted(connection, before, BOOT_TIMEOUT * self.scale)
 
     def _pass(self, check: Check, host: str) -> None:
         asked = next((name for name in check.asked if name in self.connections), host)

@@ -10,6 +10,7 @@ SELECTORS: Mapping[str, Callable[[Cluster, Host], bool]] = {
     "control-plane": lambda _cluster, host: host.is_control_plane,
     "first-control-plane": lambda cluster, host: host == cluster.control_planes[0],
     "etcd": lambda _cluster, host: host.is_etcd,
+    "plain-etcd": lambda _cluster, host: host.is_etcd and not host.is_node,
     "worker": lambda _cluster, host: Role.WORKER in host.roles,
     "plain-worker": lambda _cluster, host: host.is_worker and not host.is_control_plane,
     "node": lambda _cluster, host: host.is_node,

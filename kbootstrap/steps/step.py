@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from kbootstrap.facts.fact import Fact, Facts
 
@@ -39,6 +39,8 @@ class Change:
     """SHA-256 digests of the artifacts that the script fetches."""
     disrupts: bool = False
     """Whether something that serves is stopped meanwhile."""
+    reboots: bool = False
+    """Whether the script makes the host boot anew, soon after it has ended."""
 
 
 class Step(Protocol):
@@ -50,6 +52,15 @@ class Step(Protocol):
 
     def diff(self, seen: Facts, touched: Paths) -> Change | None:
         """The change that is due. `touched` are the paths that earlier changes of the same plan write."""
+        ...
+
+
+@runtime_checkable
+class Serving(Protocol):
+    """A step that knows whether clients of the host would feel it."""
+
+    def serves(self, seen: Facts) -> bool:
+        """Whether what it is about runs already."""
         ...
 
 

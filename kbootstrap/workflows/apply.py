@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 
-from kbootstrap.checks.catalogue import CHECKS
+from kbootstrap.checks.catalogue import CHECKS, Scope
 from kbootstrap.checks.check import Check
 from kbootstrap.engine.delivery import delivering
 from kbootstrap.engine.journal import Entry, now, record
@@ -42,7 +42,7 @@ def execute(cluster: Cluster, connections: Mapping[str, Connection], survey: Sur
             plan=survey.plan,
             connections=connections,
             deliver=deliver,
-            checks=lambda task: _checks(cluster, survey.plan, task),
+            checks=lambda task: _checks(cluster, survey, task),
             guards=lambda task: _guards(cluster, connections, survey.plan, run, task),
             emit=run.emit,
             scale=cluster.settings.timeouts.scale,
@@ -50,10 +50,11 @@ def execute(cluster: Cluster, connections: Mapping[str, Connection], survey: Sur
         ).run()
 
 
-def _checks(cluster: Cluster, plan: Plan, task: Task) -> Sequence[Check]:
-    phase = plan.phase(task.phase)
+def _checks(cluster: Cluster, survey: Survey, task: Task) -> Sequence[Check]:
+    phase = survey.plan.phase(task.phase)
     names = (*phase.checks, *(phase.gates if task.serving else ()))
-    return [CHECKS[name](cluster, cluster.host(task.host)) for name in names]
+    scope = Scope(cluster, cluster.host(task.host), tuple(host for host in cluster.hosts if host.name in survey.sites))
+    return [CHECKS[name](scope) for name in names]
 
 
 def _guards(

@@ -1,13 +1,13 @@
 """What differs between the hosts and what they should be by a playbook and the inventory, and making it so."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from kbootstrap.engine.journal import now, recorded, state_folder
-from kbootstrap.engine.lock import locked, new_owner
+from kbootstrap.engine.lock import Owner, locked, new_owner
 from kbootstrap.engine.plan import Plan
 from kbootstrap.engine.playbook import Playbook
 from kbootstrap.engine.selectors import limited
@@ -84,7 +84,19 @@ def plan(cluster: Cluster, wish: Wish, emit: Sink) -> Plan:
         return _survey(cluster, connections, wish, emit).plan
 
 
-def converge(cluster: Cluster, wish: Wish, emit: Sink, *, command: str, only: SavedPlan | None = None) -> Plan:
+Before = Callable[[Mapping[str, Connection], Owner], None]
+"""What is done to the hosts that are wished for when they are locked, and nothing has been read yet."""
+
+
+def converge(
+    cluster: Cluster,
+    wish: Wish,
+    emit: Sink,
+    *,
+    command: str,
+    only: SavedPlan | None = None,
+    before: Before = lambda _connections, _owner: None,
+) -> Plan:
     """Brings the hosts to what the playbook and the inventory say, and passes the playbook's checks.
 
     `command` is what the journal and the lock will say. With `only`, executes exactly that plan or refuses. Raises
@@ -96,10 +108,12 @@ def converge(cluster: Cluster, wish: Wish, emit: Sink, *, command: str, only: Sa
         locked(connections, owner),
         recorded(state_folder(cluster.name), owner.run, emit) as sink,
     ):
+        wanted = {host.name for host in limited(cluster, wish.limit)}
+        before({name: host for name, host in connections.items() if name in wanted}, owner)
         survey = _survey(cluster, connections, wish, sink)
         if only is not None:
             _require_same(only, saved(cluster, survey.plan))
-        execute(replace(cluster, hosts=limited(cluster, wish.limit)), connections, survey, Run(owner, sink))
+        execute(cluster, connections, survey, Run(owner, sink))
         return survey.plan
 
 

@@ -11,9 +11,13 @@ from kbootstrap.engine.selectors import SELECTORS, unknown
 from kbootstrap.errors import InvalidInput, Problem
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.model.document import Document, read_document
+from kbootstrap.model.settings import Serial
 from kbootstrap.resources import folder
 from kbootstrap.workflows.guards.catalogue import GUARDS
 from kbootstrap.workflows.leaders import LEADERS
+
+WORKERS = "workers"
+"""The phase that goes in batches."""
 
 
 def builtin(name: str) -> Playbook:
@@ -33,6 +37,14 @@ def load_playbook(path: Path, cluster: Cluster | None = None) -> Playbook:
     if problems:
         raise InvalidInput(f"{path} is not a valid playbook", problems)
     return playbook
+
+
+def in_batches(playbook: Playbook, size: Serial) -> Playbook:
+    """The playbook with so many workers at a time, in its phase of that name."""
+    phases = (
+        phase.model_copy(update={"serial": size}) if phase.phase == WORKERS else phase for phase in playbook.phases
+    )
+    return playbook.model_copy(update={"phases": tuple(phases)})
 
 
 def _unknown_names(playbook: Playbook, document: Document, cluster: Cluster | None) -> list[Problem]:

@@ -10,7 +10,6 @@ from kbootstrap.components.kubectl import kubectl
 from kbootstrap.engine.journal import HOST_JOURNAL, parse_entries, recorded, state_folder
 from kbootstrap.engine.lock import locked, new_owner
 from kbootstrap.engine.plan import Plan
-from kbootstrap.engine.playbook import Playbook
 from kbootstrap.engine.strategy import batches
 from kbootstrap.errors import PreflightFailed, Problem
 from kbootstrap.events import Note, Sink
@@ -24,7 +23,7 @@ from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows.apply import Run, execute
 from kbootstrap.workflows.converge import connected, look_around
 from kbootstrap.workflows.parallel import on_all
-from kbootstrap.workflows.playbooks import builtin
+from kbootstrap.workflows.playbooks import builtin, in_batches
 from kbootstrap.workflows.releases import Route, Stage, before, installed, route, stages
 from kbootstrap.workflows.survey import FirstLook, Survey, make_survey
 
@@ -101,7 +100,8 @@ def _prepared(
     way = route(there, wanted, known)
     _require_no_removed_apis(cluster, connections, way, order, emit)
     target = replace(cluster, kubernetes=way.target)
-    survey = make_survey(target, connections, looks, _playbook(way, target, order), Path(), emit)
+    playbook = in_batches(builtin(way.playbook), order.batch or cluster.settings.upgrades.batch)
+    survey = make_survey(target, connections, looks, playbook, Path(), emit)
     rollout = Rollout(way, survey.plan, _stages(there, survey.plan, way.target))
     _require_skew(rollout)
     return rollout, survey, target
@@ -115,20 +115,6 @@ def _target(
     journals = on_all(connections, lambda _name, connection: read(connection, (_JOURNAL,))[_JOURNAL])
     entries = [entry for text in journals.values() for entry in parse_entries(text)]
     return before(installed({name: look.facts for name, look in looks.items()}), entries)
-
-
-def _playbook(way: Route, cluster: Cluster, order: Order) -> Playbook:
-    """The way's playbook, with the batches that were asked for."""
-    playbook = builtin(way.playbook)
-    size = order.batch or cluster.settings.upgrades.batch
-    phases = (
-        phase.model_copy(update={"serial": size}) if phase.phase == WORKERS else phase for phase in playbook.phases
-    )
-    return playbook.model_copy(update={"phases": tuple(phases)})
-
-
-WORKERS = "workers"
-"""The phase that goes in batches."""
 
 
 def _require_no_removed_apis(
