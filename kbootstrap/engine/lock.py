@@ -10,7 +10,7 @@ import secrets
 import shlex
 import socket
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -50,11 +50,19 @@ def new_owner(command: str) -> Owner:
 def locked(connections: Mapping[str, Connection], owner: Owner) -> Iterator[None]:
     """Holds the lock on all hosts. Raises Locked with the other's name and age when any host has one already."""
     command = _hold_command(owner)
-    with ExitStack() as stack, ThreadPoolExecutor(max_workers=max(1, len(connections))) as pool:
-        held = [pool.submit(_hold, connection, command, stack) for connection in connections.values()]
-        for future in held:
-            future.result()
-        yield
+    holds = [ExitStack() for _ in connections]
+    with ThreadPoolExecutor(max_workers=max(1, len(connections))) as pool:
+        taken = [
+            pool.submit(_hold, connection, command, hold)
+            for connection, hold in zip(connections.values(), holds, strict=True)
+        ]
+        try:
+            for future in taken:
+                future.result()
+            yield
+        finally:
+            wait(taken)
+            list(pool.map(ExitStack.close, holds))
 
 
 def _hold(connection: Connection, command: str, stack: ExitStack) -> None:
