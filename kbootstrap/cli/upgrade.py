@@ -12,14 +12,18 @@ from rich.table import Table
 
 from kbootstrap.cli import options
 from kbootstrap.cli.console import watching
+from kbootstrap.cli.observed import show_report
 from kbootstrap.cli.timing import Timings
 from kbootstrap.cli.up import CHANGES_PENDING, plan_value, show_outcome
-from kbootstrap.errors import InvalidInput
+from kbootstrap.errors import CheckFailed, InvalidInput
 from kbootstrap.events import Event
 
 if TYPE_CHECKING:
+    from kbootstrap.model.cluster import Cluster
     from kbootstrap.model.versions import Version
-    from kbootstrap.workflows.upgrade import Order, Rollout
+    from kbootstrap.probes.recording import Observation
+    from kbootstrap.probes.report import Report
+    from kbootstrap.workflows.upgrade import Order, Rollout, Upgraded
 
 
 def register(app: typer.Typer) -> None:
@@ -39,17 +43,27 @@ def upgrade(
     accept_removed_apis: Annotated[
         bool, typer.Option("--accept-removed-apis", help="Go on although removed API versions are in use.")
     ] = False,
+    probes: Annotated[
+        bool, typer.Option("--probes/--no-probes", help="Watch every moment what clients see of it.")
+    ] = True,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Where to write the report (HTML, and JSON beside it).")
+    ] = None,
     keep_inventory: Annotated[
         bool, typer.Option("--keep-inventory", help="Do not write the version into the inventory at the end.")
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name every change.")] = False,
     json_: options.Json = False,
 ) -> int:
-    """Another version of Kubernetes, a host at a time. Run it again to go on after a failure."""
+    """Another version of Kubernetes, a host at a time. Run it again to go on after a failure.
+
+    Exit code 7 when it is done, and clients have noticed.
+    """
+    from kbootstrap.engine.journal import state_folder  # noqa: PLC0415
     from kbootstrap.workflows import upgrade as workflow  # noqa: PLC0415 - heavy; not for --help
 
     cluster = options.load(inventory)
-    order = _order(to, back, batch, drain=drain, removed_apis=accept_removed_apis)
+    order = _order(to, back, batch, drain=drain, probes=probes, removed_apis=accept_removed_apis)
     if only_plan:
         with watching(Console(stderr=True)) as emit:
             rollout = workflow.plan_upgrade(cluster, order, emit)
@@ -63,18 +77,38 @@ def upgrade(
             timings.note(event)
             show(event)
 
-        with workflow.upgrade(cluster, order, emit_and_time) as run:
-            run.execute()
-    show_outcome(run.rollout.plan, timings, time.monotonic() - started, console, json_=json_)
-    target = run.rollout.route.target
+        done = workflow.upgrade(cluster, order, emit_and_time)
+    unnoticed = True
+    if done.seen is not None:
+        seen = _report(cluster, done, done.seen)
+        unnoticed = seen.summary.unnoticed
+        show_report(seen, report or state_folder(cluster.name) / f"{done.run}.html", console, json_=json_)
+    if done.failure is not None:
+        raise done.failure
+    show_outcome(done.rollout.plan, timings, time.monotonic() - started, console, json_=json_)
+    target = done.rollout.route.target
     if not json_:
         console.print(f"Cluster [bold]{escape(cluster.name)}[/] runs Kubernetes {target}.", highlight=False)
     if not keep_inventory:
         _write_version(inventory, target, console, json_=json_)
-    return 0
+    return 0 if unnoticed else CheckFailed.exit_code
 
 
-def _order(to: str | None, back: bool, batch: str | None, *, drain: bool, removed_apis: bool) -> "Order":
+def _report(cluster: "Cluster", done: "Upgraded", seen: "Observation") -> "Report":
+    from kbootstrap.probes.report import Report  # noqa: PLC0415
+
+    way = done.rollout.route
+    facts = (
+        ("cluster", cluster.name),
+        ("Kubernetes", f"{way.origin} -> {way.target}"),
+        ("hosts", f"{len(cluster.control_planes)} control planes, {len(cluster.nodes)} nodes"),
+        ("run", done.run),
+        ("outcome", str(done.failure) if done.failure else "done"),
+    )
+    return Report.of(f"Upgrade of {cluster.name} from {way.origin} to {way.target}", facts, seen)
+
+
+def _order(to: str | None, back: bool, batch: str | None, **switches: bool) -> "Order":
     from kbootstrap.model.versions import Version  # noqa: PLC0415
     from kbootstrap.workflows.upgrade import Order  # noqa: PLC0415
 
@@ -84,7 +118,7 @@ def _order(to: str | None, back: bool, batch: str | None, *, drain: bool, remove
         target = Version.parse(to) if to else None
     except ValueError as error:
         raise InvalidInput(f"--to: {error}") from error
-    return Order(target, back, options.batch_size(batch), drain, removed_apis)
+    return Order(target, back, options.batch_size(batch), **switches)
 
 
 def _write_version(inventory: Path, target: "Version", console: Console, *, json_: bool) -> None:

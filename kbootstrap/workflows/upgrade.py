@@ -1,7 +1,6 @@
 """`upgrade`: to another version of Kubernetes, a host at a time, proven request by request."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from kbootstrap.engine.journal import HOST_JOURNAL, parse_entries, recorded, sta
 from kbootstrap.engine.lock import locked, new_owner
 from kbootstrap.engine.plan import Plan
 from kbootstrap.engine.strategy import batches
-from kbootstrap.errors import PreflightFailed, Problem
+from kbootstrap.errors import KbootstrapError, PreflightFailed, Problem
 from kbootstrap.events import Note, Sink
 from kbootstrap.facts.deprecations import DeprecatedRequests
 from kbootstrap.facts.fact import read
@@ -19,11 +18,13 @@ from kbootstrap.facts.runs import LastLines
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.model.settings import Serial
 from kbootstrap.model.versions import Version
+from kbootstrap.probes.recording import Observation
 from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows.apply import Run, execute
 from kbootstrap.workflows.converge import connected, look_around
 from kbootstrap.workflows.parallel import on_all
 from kbootstrap.workflows.playbooks import builtin, in_batches
+from kbootstrap.workflows.probing import probed
 from kbootstrap.workflows.releases import Route, Stage, before, installed, route, stages
 from kbootstrap.workflows.survey import FirstLook, Survey, make_survey
 
@@ -41,6 +42,8 @@ class Order:
     back: bool = False
     batch: Serial | None = None
     drain: bool = True
+    probes: bool = True
+    """Watch what clients see of it."""
     removed_apis: bool = False
     """Go on although somebody asks for API versions that the target no longer has."""
 
@@ -54,15 +57,27 @@ class Rollout:
     stages: tuple[Stage, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """How an upgrade went: what clients saw of it (None: it was not watched), and what stopped it, if anything."""
+
+    run: str
+    rollout: Rollout
+    seen: Observation | None = None
+    failure: KbootstrapError | None = None
+
+
 def plan_upgrade(cluster: Cluster, order: Order, emit: Sink) -> Rollout:
     """What an upgrade would do now. Reads the hosts and changes nothing. Raises what forbids it."""
     with connected(cluster) as connections:
         return _prepared(cluster, connections, order, emit)[0]
 
 
-@contextmanager
-def upgrade(cluster: Cluster, order: Order, emit: Sink) -> Iterator["Upgrade"]:
-    """An upgrade that is ready to run: connected, locked, checked and planned; nothing has been changed yet."""
+def upgrade(cluster: Cluster, order: Order, emit: Sink) -> Upgraded:
+    """Does it. A failure of the rollout is in the result, with what clients felt until then.
+
+    Raises what forbids it: then nothing was changed. Running it again goes on from where it stopped.
+    """
     owner = new_owner("upgrade")
     with (
         connected(cluster) as connections,
@@ -70,24 +85,18 @@ def upgrade(cluster: Cluster, order: Order, emit: Sink) -> Iterator["Upgrade"]:
         recorded(state_folder(cluster.name), owner.run, emit) as sink,
     ):
         rollout, survey, target = _prepared(cluster, connections, order, sink)
-        run = Run(replace(owner, command=rollout.route.command), sink, without=frozenset() if order.drain else DRAINING)
-        yield Upgrade(target, rollout, connections, survey, run)
-
-
-@dataclass(frozen=True, slots=True)
-class Upgrade:
-    """One upgrade, about to run."""
-
-    cluster: Cluster
-    """As it will be."""
-    rollout: Rollout
-    connections: Mapping[str, Connection]
-    survey: Survey
-    run: Run
-
-    def execute(self) -> None:
-        """Does it. Raises what stopped it; running `upgrade` again goes on from there."""
-        execute(self.cluster, self.connections, self.survey, self.run)
+        owner = replace(owner, command=rollout.route.command)
+        without = frozenset() if order.drain else DRAINING
+        if not (order.probes and rollout.plan.changes):
+            execute(target, connections, survey, Run(owner, sink, without=without))
+            return Upgraded(owner.run, rollout)
+        failure: KbootstrapError | None = None
+        with probed(target, connections, sink) as recording:
+            try:
+                execute(target, connections, survey, Run(owner, recording.watch(sink), without=without))
+            except KbootstrapError as error:
+                failure = error
+        return Upgraded(owner.run, rollout, recording.observation(), failure)
 
 
 def _prepared(
