@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple, Self
 
 import yaml
 
 from kbootstrap.components.kubectl import FIELD_MANAGER, kubectl
-from kbootstrap.components.objects import HEADER
+from kbootstrap.components.objects import yaml_file
 from kbootstrap.facts.api import answers, ask, collection, items
 from kbootstrap.facts.fact import Fact, Facts
 from kbootstrap.steps.file import File
@@ -66,11 +66,15 @@ class Manifests:
 
     name: str
     objects: tuple[Mapping[str, Any], ...]
+    content: bytes = field(repr=False)
+    """The objects as YAML, for the file."""
 
     @classmethod
     def from_yaml(cls, name: str, text: bytes) -> Self:
         """The objects of a YAML stream, marked as ours."""
-        return cls(name, tuple(_marked(item) for item in yaml.safe_load_all(text) if item))
+        items = yaml.load_all(text, Loader=yaml.CSafeLoader)
+        objects = tuple(_marked(item) for item in items if item)
+        return cls(name, objects, yaml_file(*objects))
 
     def needs(self) -> Sequence[Fact[Any]]:
         return (self._fact(), *self.file.needs())
@@ -104,8 +108,7 @@ class Manifests:
 
     @property
     def file(self) -> File:
-        content = HEADER + yaml.safe_dump_all(self.objects, sort_keys=False)
-        return File(FOLDER / f"{self.name}.yaml", content.encode())
+        return File(FOLDER / f"{self.name}.yaml", self.content)
 
 
 def _marked(item: Mapping[str, Any]) -> Mapping[str, Any]:

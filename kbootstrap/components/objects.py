@@ -17,6 +17,6 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def yaml_file(value: Mapping[str, Any]) -> bytes:
-    """`value` as a YAML file, in its own order."""
-    return (HEADER + yaml.safe_dump(dict(value), sort_keys=False)).encode()
+def yaml_file(*values: Mapping[str, Any]) -> bytes:
+    """The values as a YAML file, a document each, in their own order."""
+    return (HEADER + yaml.safe_dump_all(map(dict, values), sort_keys=False)).encode()
