@@ -28,12 +28,14 @@ ORDER = (
     "test_lock",
     "test_verify",
     "test_ha",
+    "test_upgrade",
     "test_drift",
     "test_reset",
     # clusters of their own
     "test_access",
     "test_topologies",
     "test_kill",
+    "test_upgrade_path",
 )
 """The modules in the order they run: what is quick to tell comes first."""
 
