@@ -1,6 +1,7 @@
 """One connection to a server: requests go out at once, answers come back in the same order."""
 
 import asyncio
+import os
 import socket
 import ssl
 from collections import deque
@@ -118,5 +119,6 @@ def said(error: Exception) -> str:
         return f"its certificate is refused: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {(error.reason or str(error)).lower().replace('_', ' ')}"
-    text = error.strerror if isinstance(error, OSError) else None
-    return (text or str(error) or type(error).__name__).lower()
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
+    return (str(error) or type(error).__name__).lower()

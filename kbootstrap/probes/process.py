@@ -35,7 +35,9 @@ def probing(spec: Spec, recording: Recording, folder: Path | None = None) -> Ite
     recording's account says so. It ends by itself when this process dies, because its stdin is closed then.
     """
     with TemporaryDirectory(prefix="kbootstrap-probes-") as private, TemporaryFile() as complaints:
-        file = Path(private) / SAMPLES if folder is None else folder / SAMPLES
+        place = Path(private) if folder is None else folder
+        place.mkdir(parents=True, exist_ok=True)
+        file = place / SAMPLES
         process = subprocess.Popen(
             COMMAND,
             stdin=subprocess.PIPE,

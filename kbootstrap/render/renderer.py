@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError, select_autoescape
 
 from kbootstrap.errors import InvalidInput
 from kbootstrap.resources import folder
@@ -23,7 +23,8 @@ def _environment(templates: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - configuration files, not HTML
+        # Reports are HTML, and names in them are escaped; all else is configuration.
+        autoescape=select_autoescape(enabled_extensions=("html.j2",), default_for_string=False, default=False),
     )
     environment.filters["json"] = json.dumps
     return environment

@@ -1,0 +1,247 @@
+"""Every way in which a server fails a request is seen, and named; and what any client mends by itself is no failure."""
+
+import asyncio
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from kbootstrap.probes.exchange import Kept, Outcome, Way, ask_anew
+from kbootstrap.probes.spec import Target
+from kbootstrap.probes.tls import context
+from tests.unit.probes.server import OK, SHUTTING_DOWN, Asked, React, Reaction, Server, answer, serving
+
+PATIENCE = 10.0
+"""More than a busy machine needs."""
+
+SHORT = 0.4
+"""For what never comes."""
+
+STATUS = b'{"kind": "Status", "message": "etcdserver:\\n leader changed"}'
+
+
+def way(server: Server) -> Way:
+    credentials = server.credentials
+    return Way(server.target, context(credentials), credentials.server_name)
+
+
+async def anew(way: Way, body: bytes = b"", patience: float = PATIENCE) -> Outcome:
+    return await ask_anew(way, way.request("/x", body), time.monotonic() + patience)
+
+
+async def kept(way: Way, times: int = 2, patience: float = PATIENCE) -> list[Outcome]:
+    """Requests one after the other on a connection that is kept."""
+    line = Kept(way)
+    outcomes = []
+    for _ in range(times):
+        outcomes.append(await line.ask(way.request("/x", keep=True), time.monotonic() + patience))
+        await asyncio.sleep(0.05)
+    line.close()
+    return outcomes
+
+
+def once(react: Reaction, *, on: int = 0) -> React:
+    """A server that misbehaves for request number `on` of its first connection only."""
+    return lambda asked: react if (asked.connection, asked.number) == (0, on) else OK
+
+
+def test_a_good_answer(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        assert asyncio.run(anew(way(server))) == Outcome(body=b"{}")
+        assert asyncio.run(anew(way(server), b'{"a": 1}')) == Outcome(body=b"{}")
+    assert [(asked.connection, asked.method, asked.body) for asked in server.asked] == [
+        (0, "GET", b""),
+        (1, "POST", b'{"a": 1}'),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reaction", "reason", "maybe"),
+    [
+        (Reaction(answer("500 Oops", STATUS)), "status 500: etcdserver: leader changed", True),
+        (Reaction(answer("503 No", b"no upstream\n")), "status 503: no upstream", True),
+        (Reaction(answer("403 No", b"")), "status 403", False),
+        (Reaction(answer("302 Elsewhere", b"")), "status 302", False),
+        (Reaction(answer("409 Conflict", b"")), "status 409", False),
+        (SHUTTING_DOWN, "status 429: {}", False),
+        (Reaction(then="close"), "closed by the server, without an answer", True),
+        (Reaction(b"HTTP/1.1 2", "close"), "closed by the server, in the middle of an answer", True),
+        (Reaction(answer()[:-1], "close"), "closed by the server, in the middle of an answer", True),
+        (Reaction(then="reset"), "connection reset by peer, without an answer", True),
+        (Reaction(b"SSH-2.0-OpenSSH\r\n\r\n", "hang"), "not an HTTP answer: 'SSH-2.0-OpenSSH', ", True),
+        (Reaction(then="hang"), "no answer", True),
+    ],
+)
+def test_on_a_new_connection_everything_else_is_a_failure(
+    tmp_path: Path, reaction: Reaction, reason: str, maybe: bool
+) -> None:
+    with serving(tmp_path, lambda _: reaction) as server:
+        outcome = asyncio.run(anew(way(server), patience=SHORT if reason == "no answer" else PATIENCE))
+    assert outcome.error.startswith(reason)
+    assert (outcome.maybe, outcome.moved) == (maybe, "")
+
+
+def test_nobody_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    outcome = asyncio.run(anew(Way(Target("127.0.0.1", port, "w1"))))
+    assert outcome == Outcome("w1: connection refused", maybe=False)
+
+
+def test_who_accepts_and_says_nothing_is_told_from_who_does_not_accept(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as silent, serving(tmp_path) as server:
+        target = Target("127.0.0.1", silent.getsockname()[1])
+        there = Way(target, way(server).tls, "127.0.0.1")
+        assert asyncio.run(anew(there, patience=SHORT)) == Outcome("connected, no TLS handshake")
+        # Its backlog takes no more: a SYN that nobody answers.
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex((target.host, target.port))
+        assert asyncio.run(anew(there, patience=SHORT)) == Outcome("no connection")
+        for filler in fillers:
+            filler.close()
+
+
+def test_a_certificate_for_somebody_else(tmp_path: Path) -> None:
+    with serving(tmp_path, name="another") as server:
+        outcome = asyncio.run(anew(way(server)))
+    assert outcome.error.startswith("connected, then in the TLS handshake: its certificate is refused: IP address mism")
+    assert not outcome.maybe
+
+
+def test_what_talks_no_tls(tmp_path: Path) -> None:
+    with serving(tmp_path, plain=True, react=lambda _: OK) as plain, serving(tmp_path) as secure:
+        plain.react = lambda _: OK
+        outcome = asyncio.run(anew(Way(plain.target, way(secure).tls, "127.0.0.1")))
+    assert outcome.error.startswith("connected, ")
+
+
+def test_a_connection_is_kept(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        assert asyncio.run(kept(way(server), 5)) == [Outcome(body=b"{}")] * 5
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("reaction", "reason"),
+    [
+        (SHUTTING_DOWN, "status 429: {}"),
+        (Reaction(then="close"), "closed by the server, without an answer"),
+        (Reaction(then="reset"), "connection reset by peer, without an answer"),
+    ],
+)
+def test_a_request_on_a_connection_that_the_server_gives_up_is_moved(
+    tmp_path: Path, reaction: Reaction, reason: str
+) -> None:
+    with serving(tmp_path, once(reaction, on=1)) as server:
+        assert asyncio.run(kept(way(server), 3)) == [
+            Outcome(body=b"{}"),
+            Outcome(moved=reason, body=b"{}"),
+            Outcome(body=b"{}"),
+        ]
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("reaction", "reason"),
+    [
+        (Reaction(answer("429 Too Many Requests", Retry_After="1")), "status 429: {}"),  # overload, not a shutdown
+        (Reaction(answer("500 Oops", b"")), "status 500"),
+        (Reaction(b"HTTP/1.1 200 OK\r\n", "close"), "closed by the server, in the middle of an answer"),
+        (Reaction(then="hang"), "no answer"),
+    ],
+)
+def test_other_failures_on_a_kept_connection_are_not_mended(tmp_path: Path, reaction: Reaction, reason: str) -> None:
+    with serving(tmp_path, once(reaction, on=1)) as server:
+        patience = SHORT if reason == "no answer" else PATIENCE
+        first, second, third = asyncio.run(kept(way(server), 3, patience))
+    assert (first.error, second.error, second.moved, third.error) == ("", reason, "", "")
+
+
+def test_the_first_request_of_a_kept_connection_is_not_moved(tmp_path: Path) -> None:
+    with serving(tmp_path, once(SHUTTING_DOWN)) as server:
+        assert [outcome.error for outcome in asyncio.run(kept(way(server)))] == ["status 429: {}", ""]
+
+
+def test_it_is_moved_once_only(tmp_path: Path) -> None:
+    with serving(tmp_path, lambda asked: OK if (asked.connection, asked.number) == (0, 0) else SHUTTING_DOWN) as server:
+        second = asyncio.run(kept(way(server)))[1]
+    assert (second.error, second.moved) == ("status 429: {}", "status 429: {}")
+    assert server.connections == 2
+
+
+def test_a_connection_that_the_server_ends_while_nobody_asks_is_opened_anew_without_a_word(tmp_path: Path) -> None:
+    with serving(tmp_path, once(Reaction(answer(Connection="close"), "close"))) as server:
+        assert asyncio.run(kept(way(server), 2)) == [Outcome(body=b"{}")] * 2
+    assert server.connections == 2
+
+
+def test_a_write_that_was_carried_out_before_it_was_moved_is_acknowledged(tmp_path: Path) -> None:
+    created: set[bytes] = set()
+
+    def react(asked: Asked) -> Reaction:
+        if asked.body in created:
+            return Reaction(answer("409 Conflict"))
+        created.add(asked.body)
+        return Reaction(then="reset") if asked.body == b"b" else OK
+
+    async def write() -> list[Outcome]:
+        line = Kept(way(server))
+        return [
+            await line.ask(line._way.request("/x", body, keep=True), time.monotonic() + PATIENCE)
+            for body in (b"a", b"b")
+        ]
+
+    with serving(tmp_path, react) as server:
+        assert asyncio.run(write()) == [
+            Outcome(body=b"{}"),
+            Outcome(moved="connection reset by peer, without an answer"),
+        ]
+
+
+def test_a_write_that_was_moved_to_nobody_may_have_been_carried_out(tmp_path: Path) -> None:
+    async def write(server: Server) -> Outcome:
+        line = Kept(way(server))
+        await line.ask(line._way.request("/x", b"a", keep=True), time.monotonic() + PATIENCE)
+        server.listener.shutdown(socket.SHUT_RDWR)
+        return await line.ask(line._way.request("/x", b"b", keep=True), time.monotonic() + PATIENCE)
+
+    with serving(tmp_path, once(Reaction(then="reset"), on=1)) as server:
+        outcome = asyncio.run(write(server))
+    assert outcome.error
+    assert outcome.maybe
+
+
+def test_an_answer_that_is_late_holds_up_no_request(tmp_path: Path) -> None:
+    async def ask() -> list[Outcome]:
+        line = Kept(way(server))
+        deadline = time.monotonic() + 5
+        await line.ask(line._way.request("/first", keep=True), deadline)
+        tasks = [asyncio.create_task(line.ask(line._way.request(f"/{n}", keep=True), deadline)) for n in range(3)]
+        return await asyncio.gather(*tasks)
+
+    with serving(tmp_path, once(Reaction(answer(), after=0.3), on=1)) as server:
+        assert asyncio.run(ask()) == [Outcome(body=b"{}")] * 3
+    assert server.connections == 1
+    assert [asked.path for asked in server.asked] == ["/first", "/0", "/1", "/2"]
+
+
+def test_those_behind_a_request_that_is_not_answered_move_on(tmp_path: Path) -> None:
+    """The connection is given up when its first request is out of patience; the others have some left."""
+
+    async def ask() -> list[Outcome]:
+        line = Kept(way(server))
+        await line.ask(line._way.request("/first", keep=True), time.monotonic() + 5)
+
+        async def late(patience: float) -> Outcome:
+            return await line.ask(line._way.request("/x", keep=True), time.monotonic() + patience)
+
+        return list(await asyncio.gather(late(0.2), late(9), late(9)))
+
+    with serving(tmp_path, once(Reaction(then="hang"), on=1)) as server:
+        first, *others = asyncio.run(ask())
+    assert first.error == "no answer"
+    assert others == [Outcome(moved="given up, as it did not answer, without an answer", body=b"{}")] * 2
+    assert server.connections == 2
