@@ -44,7 +44,7 @@ def spec(server: Server, rate: float = 40) -> Spec:
             Probe("write", (target,), "/write", body='{"name": "{name}"}', rate=rate),
         ),
         census=Census(target, "/pods", 0.1),
-        patience=1.0,
+        patience=10.0,
     )
 
 
@@ -107,14 +107,14 @@ def test_the_last_requests_are_waited_for(tmp_path: Path) -> None:
 
 def test_samples_are_kept_where_they_are_wanted(tmp_path: Path) -> None:
     recording = Recording(("new", "kept", "write"))
-    with serving(tmp_path) as server, probing(spec(server), recording, tmp_path / "kept"):
-        time.sleep(0.3)
+    with serving(tmp_path, react) as server, probing(spec(server), recording, tmp_path / "kept"):
+        time.sleep(1.0)
     assert (tmp_path / "kept" / "samples.jsonl").read_text().startswith("[")
     assert "PRIVATE" not in (tmp_path / "kept" / "samples.jsonl").read_text()
 
 
 def test_a_prober_that_dies_is_no_clean_measurement(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
+    with serving(tmp_path, react) as server:
         recording = Recording(("new", "kept", "write"))
         with probing(spec(server), recording):
             time.sleep(0.2)
@@ -129,7 +129,7 @@ def test_a_prober_that_dies_is_no_clean_measurement(tmp_path: Path) -> None:
 
 def test_a_count_that_makes_no_sense_ends_it_loudly(tmp_path: Path) -> None:
     with serving(tmp_path) as server:  # whose list of pods is {}
-        recording = recorded(spec(server), 0.5)
+        recording = recorded(spec(server), 2.0)
     assert "KeyError" in recording.account.problem
 
 
@@ -144,7 +144,7 @@ def test_one_that_does_not_start_says_why(tmp_path: Path) -> None:
 
 def test_it_ends_when_the_tool_is_killed(tmp_path: Path) -> None:
     """And shows no secret in its command line meanwhile."""
-    with serving(tmp_path) as server:
+    with serving(tmp_path, react) as server:
         (tmp_path / "spec.json").write_text(spec(server).to_json())
         tool = subprocess.Popen([sys.executable, "-c", TOOL, str(tmp_path / "spec.json")], stdout=subprocess.PIPE)
         assert tool.stdout is not None
