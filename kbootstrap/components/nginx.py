@@ -6,6 +6,7 @@ The distribution's nginx.service stays as its package made it, but does not run.
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from kbootstrap.components import endpoint
 from kbootstrap.components.host import CONFIG_FOLDER
 from kbootstrap.components.packages import has_proxy
 from kbootstrap.components.service import NETWORKING, Service, unit_path
@@ -31,13 +32,10 @@ MAX_CONNECTIONS = 8192
 class NginxConfig:
     """The proxy. Times as nginx writes them.
 
-    An apiserver that cannot be connected to within 1 s is left out for 2 s, then tried by one connection: a host
-    without power costs one request in two seconds one second, and an apiserver that just starts is back after two
-    (measured; with `max_fails=0` a third of all connections would pay that second, with 10 s a starting one is
-    left out for ten). Watches and `logs -f` may be silent for hours; dead peers are found by keepalive in a minute.
+    An apiserver that does not accept a connection within 1 s is passed over. Watches and `logs -f` may be silent for
+    hours; dead peers are found by keepalive in a minute.
     """
 
-    servers: tuple[str, ...]
     listen: tuple[str, ...]
     alive: str
     open_files: int
@@ -45,8 +43,7 @@ class NginxConfig:
     module: str = "modules/ngx_stream_module.so"
     workers: int = 2
     runtime: PurePosixPath = RUNTIME
-    max_fails: int = 1
-    fail_timeout: str = "2s"
+    list: PurePosixPath = endpoint.LIST
     connect_timeout: str = "1s"
     idle_timeout: str = "24h"
     keepalive: str = "30s:10s:3"
@@ -55,7 +52,7 @@ class NginxConfig:
 
 
 def nginx(site: Site) -> list[Step]:
-    """The proxy of this host; nothing on hosts that have none.
+    """The proxy of this host and what keeps its list of apiservers; nothing on hosts that have no proxy.
 
     Healthy when `curl --cacert /etc/kubernetes/pki/ca.crt https://127.0.0.1:6443/readyz` says ok.
     """
@@ -64,28 +61,31 @@ def nginx(site: Site) -> list[Step]:
     settings = site.cluster.settings
     limit = settings.systemd.limit_nofile
     config = NginxConfig(
-        servers=tuple(f"{host.address}:{settings.endpoint.port}" for host in site.cluster.control_planes),
         listen=listen_addresses(site.cluster),
         alive=f"127.0.0.1:{ALIVE_PORT}",
         open_files=limit,
         connections=min(MAX_CONNECTIONS, limit // 2),
     )
-    arguments = (PROGRAM, "-c", str(CONFIG))
-    command = " ".join(arguments)
+    command = (PROGRAM, "-c", str(CONFIG))
     service = Service(
         description="Proxy to the Kubernetes API servers",
         documentation="https://nginx.org/en/docs/stream/ngx_stream_core_module.html",
-        command=(*arguments, "-g", "daemon off;"),
+        command=(*command, "-g", "daemon off;"),
         limit_nofile=limit,
-        before_start=(f"{command} -t -q",),
-        reload=(f"{command} -t -q", f"{command} -s reload"),
+        before_start=(f"{endpoint.PROGRAM} list", f"{' '.join(command)} -t -q"),
+        reload=(f"{endpoint.PROGRAM} reload",),
         stop_seconds=5,
         options={"RuntimeDirectory": RUNTIME.name, "KillSignal": "SIGQUIT", "KillMode": "mixed", **NETWORKING},
     )
+    servers = endpoint.servers(site.cluster)
     return [
-        File(CONFIG, render("nginx/nginx.conf.j2", config)),
+        # The unit before the configuration: at a boot between the two, the old configuration needs no list.
+        endpoint.program(command, RUNTIME / "nginx.pid"),
+        servers,
         service.file(UNIT),
-        Unit(UNIT, (unit_path(UNIT), CONFIG), on_change="reload"),
+        File(CONFIG, render("nginx/nginx.conf.j2", config)),
+        Unit(UNIT, (unit_path(UNIT), CONFIG, servers.path), on_change="reload"),
+        *endpoint.watch(site),
     ]
 
 

@@ -8,8 +8,8 @@ from kbootstrap.steps.step import Step
 _NODE = ("conntrack", "ethtool", "iptables", "kmod", "mount", "nftables", "socat", "util-linux")
 """What kubelet, kube-proxy, flannel and port-forward call."""
 _IPVS = ("ipset", "ipvsadm")
-_PROXY = ("nginx", "libnginx-mod-stream")
-_VIP = ("keepalived", "curl")
+_PROXY = ("nginx", "libnginx-mod-stream", "curl", "procps")
+_VIP = ("keepalived",)
 _SERVICES = {"nginx": "nginx.service", "keepalived": "keepalived.service"}
 """Units of these packages: ours have names and configurations of their own."""
 

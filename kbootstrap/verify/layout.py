@@ -141,7 +141,7 @@ def units(cluster: Cluster, host: Host) -> tuple[str, ...]:
     return (
         *(("etcd",) if host.is_etcd else ()),
         *(("kube-apiserver", "kube-controller-manager", "kube-scheduler") if host.is_control_plane else ()),
-        *(("kube-endpoint-nginx",) if has_proxy(cluster, host) else ()),
+        *(("kube-endpoint-nginx", "kube-endpoint-watch") if has_proxy(cluster, host) else ()),
         *(("kube-endpoint-keepalived",) if holds_vip(cluster, host) else ()),
         *(("containerd", "kubelet", "kube-proxy") if host.is_node else ()),
         *(("flanneld",) if host.is_node and flannel else ()),

@@ -2,6 +2,7 @@
 
 from kbootstrap.components import (
     containerd,
+    endpoint,
     etcd,
     flannel,
     keepalived,
@@ -23,6 +24,7 @@ ALL_UNITS = (
     kube_proxy.UNIT,
     flannel.UNIT,
     keepalived.UNIT,
+    endpoint.UNIT,
     nginx.UNIT,
     kube_scheduler.UNIT,
     kube_controller_manager.UNIT,
@@ -41,7 +43,7 @@ def units(cluster: Cluster, host: Host) -> tuple[str, ...]:
     if host.is_control_plane:
         found += CONTROL_PLANE_UNITS
     if has_proxy(cluster, host):
-        found += [nginx.UNIT]
+        found += [nginx.UNIT, endpoint.UNIT]
     if cluster.settings.endpoint.mode == "vip" and host.is_control_plane:
         found += [keepalived.UNIT]
     if host.is_node:

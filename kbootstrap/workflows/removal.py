@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from kbootstrap.components import containerd, etcd, flannel, kube_apiserver, kube_proxy, kubelet, nginx
+from kbootstrap.components import containerd, endpoint, etcd, flannel, kube_apiserver, kube_proxy, kubelet, nginx
 from kbootstrap.components import host as host_files
 from kbootstrap.components.binaries import LOCAL_BIN, OPT
 from kbootstrap.components.registries import CERTS
@@ -172,6 +172,7 @@ def state(cluster: Cluster, host: Host, removal: Removal) -> list[Step]:
         PurePosixPath("/var/lib/containerd"),
         PurePosixPath("/var/lib/cni"),
         PurePosixPath("/run/containerd"),
+        endpoint.FOLDER,
         flannel.SUBNET_FILE.parent,
         PurePosixPath("/var/log/pods"),
         PurePosixPath("/var/log/containers"),

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from kbootstrap.components.cordons import CordonedNodes
 from kbootstrap.components.images import ImportedImages
 from kbootstrap.components.manifests import ManagedObjects
 from kbootstrap.components.node_labels import ClusterNodes
@@ -25,7 +24,6 @@ _NOTHING: dict[type[Fact[Any]], object] = {
     ImportedImages: {},
     ManagedObjects: {},
     ClusterNodes: {},
-    CordonedNodes: {},
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from kbootstrap.components import etcd, flannel, keepalived, nginx
+from kbootstrap.components import endpoint, etcd, flannel, keepalived, nginx
 from kbootstrap.components.service import UNITS
 from kbootstrap.steps.file import File
 from tests.golden.bare import bare
@@ -91,13 +91,16 @@ def test_systemd_would_refuse_a_wrong_unit(tmp_path: Path) -> None:
 @needs("nginx")
 @pytest.mark.parametrize(("topology", "name"), HOSTS)
 def test_nginx_accepts_its_configuration(topology: str, name: str, tmp_path: Path) -> None:
-    for config in [file for file in files(topology, name) if file.path == nginx.CONFIG]:
-        run("nginx", "-t", "-c", str(local(config, tmp_path)))
+    found = {file.path: file for file in files(topology, name)}
+    if nginx.CONFIG in found:
+        run("nginx", "-t", "-c", str(local(found[nginx.CONFIG], found[endpoint.SERVERS], tmp_path)))
 
 
-def local(config: File, folder: Path) -> Path:
+def local(config: File, servers: File, folder: Path) -> Path:
     """A configuration that can be tested here: addresses that every machine has, and ports that are free."""
+    (folder / "servers").write_bytes(servers.content.replace(b"198.18.0.", b"127.18.0."))
     text = config.content.decode().replace(str(nginx.RUNTIME), str(folder))
+    text = text.replace(str(endpoint.LIST), str(folder / "servers"))
     text = (
         re.sub(r"198\.18\.0\.(\d+):6443", r"127.18.0.\1:36443", text)
         .replace(":6443", ":36443")
@@ -110,10 +113,11 @@ def local(config: File, folder: Path) -> Path:
 
 @needs("nginx")
 def test_nginx_would_refuse_a_wrong_configuration(tmp_path: Path) -> None:
-    config = next(file for file in files("vip", "cp1") if file.path == nginx.CONFIG)
+    found = {file.path: file for file in files("vip", "cp1")}
+    config, servers = found[nginx.CONFIG], found[endpoint.SERVERS]
     wrong = File(config.path, config.content.replace(b"proxy_pass apiservers", b"proxy_pass nobody"))
     with pytest.raises(AssertionError, match="nobody"):
-        run("nginx", "-t", "-c", str(local(wrong, tmp_path)))
+        run("nginx", "-t", "-c", str(local(wrong, servers, tmp_path)))
 
 
 @needs("keepalived")
@@ -151,7 +155,9 @@ def test_keepalived_would_refuse_a_wrong_configuration(tmp_path: Path) -> None:
 @needs("shellcheck")
 def test_shellcheck_accepts_the_scripts(tmp_path: Path) -> None:
     scripts = [file for content, file in all_files().items() if SHEBANG.match(content)]
-    assert {etcd.GUARD, flannel.CNI_SCRIPT, keepalived.ALIVE_SCRIPT} <= {script.path for script in scripts}
+    assert {etcd.GUARD, flannel.CNI_SCRIPT, keepalived.ALIVE_SCRIPT, endpoint.PROGRAM} <= {
+        script.path for script in scripts
+    }
     for number, script in enumerate(scripts):
         file = tmp_path / f"{number}-{script.path.name}"
         file.write_bytes(script.content)

@@ -3,12 +3,13 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from kbootstrap.components import etcd, keepalived
+from kbootstrap.components import endpoint, etcd, keepalived
 from kbootstrap.components.admin import admin
 from kbootstrap.components.authorities import authorities
 from kbootstrap.components.certificates import nearest_api
 from kbootstrap.components.kube_apiserver import kube_apiserver, serving_spec
-from kbootstrap.components.nginx import CONFIG, nginx
+from kbootstrap.components.nginx import CONFIG, UNIT, nginx
+from kbootstrap.components.service import unit_path
 from kbootstrap.errors import PreflightFailed
 from kbootstrap.facts.fact import Facts
 from kbootstrap.facts.identity import Identity
@@ -123,6 +124,19 @@ def test_the_proxy_listens_where_it_should() -> None:
 
 def test_a_changed_proxy_is_reloaded() -> None:
     assert unit(nginx(site(VIP, "cp1"))).on_change == "reload"
+
+
+def test_the_proxy_starts_without_the_watcher_and_from_any_half_written_state() -> None:
+    steps = nginx(site(VIP, "cp1"))
+    assert f"ExecStartPre={endpoint.PROGRAM} list" in text(steps, UNIT)
+    written = [step.path for step in steps if isinstance(step, File)]
+    assert written.index(endpoint.PROGRAM) < written.index(unit_path(UNIT)) < written.index(CONFIG)
+
+
+def test_a_new_apiserver_reloads_the_proxy_and_restarts_the_watcher() -> None:
+    units = [step for step in nginx(site(VIP, "cp1")) if isinstance(step, Unit)]
+    assert [(step.name, step.on_change) for step in units] == [(UNIT, "reload"), (endpoint.UNIT, "restart")]
+    assert all(endpoint.SERVERS in step.inputs for step in units)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import yaml
 
 from kbootstrap.components.binaries import KUBELET, node_binaries
 from kbootstrap.components.containerd import containerd
+from kbootstrap.components.cordons import CORDONED, Uncordoned
 from kbootstrap.components.flannel import CNI_SCRIPT, flannel
 from kbootstrap.components.images import ImportedImage, ImportedImages, images
 from kbootstrap.components.kubelet import CONFIG, CONTROL_PLANE_TAINT, kubelet, taints
@@ -184,10 +185,23 @@ def test_labels_and_taints_are_read() -> None:
     output = (
         b'{"kind":"NodeList","items":['
         b'{"metadata":{"name":"w1","labels":{"a":"b","r":""}},"spec":{"taints":[{"effect":"NoSchedule","key":"k"}]}},'
-        b'{"metadata":{"name":"w2"},"spec":{}}]}\n'
+        b'{"metadata":{"name":"w2","annotations":{"x":"y"}},"spec":{}}]}\n'
     )
     assert ClusterNodes().value(output) == {
         "w1": NodeMarks({"a": "b", "r": ""}, frozenset({Taint("k", "", "NoSchedule")})),
-        "w2": NodeMarks({}, frozenset()),
+        "w2": NodeMarks({}, frozenset(), {"x": "y"}),
     }
     assert ClusterNodes().value(b"") == {}
+
+
+def test_a_node_is_uncordoned_that_a_run_of_ours_cordoned() -> None:
+    step = Uncordoned("w1")
+
+    def due(marks: NodeMarks | None) -> Change | None:
+        return step.diff(Facts({ClusterNodes(): {} if marks is None else {"w1": marks}}), frozenset())
+
+    assert due(None) is None
+    assert due(NodeMarks({}, frozenset(), {"other": "x"})) is None
+    change = due(NodeMarks({}, frozenset(), {CORDONED: "20260101-000000-ab"}))
+    assert change is not None
+    assert "20260101-000000-ab" in change.diff

@@ -181,6 +181,8 @@ FAULTS = [
     broken("control_plane", "test -e .*audit.log", "test_audit_log", exit_code=1),
     broken("control_plane", "stat -Lc %a .*audit.log", "test_audit_log", stdout="644\n"),
     broken("endpoint", "https://127.0.0.1:6443/readyz", "test_proxy", exit_code=7, stderr="refused"),
+    broken("endpoint", "kube-endpoint show", "test_proxied", stdout="198.18.8.11\tunready\t/readyz says 500\t-\n"),
+    broken("endpoint", "kube-endpoint show", "test_proxied", exit_code=127, stderr="not found"),
     broken("endpoint", "https://198.18.8.100:6443/readyz", "test_endpoint", exit_code=28, stderr="timed out"),
     broken("node", "crictl .*info", "test_runtime", exit_code=1, stderr="connection refused"),
     broken(

@@ -21,6 +21,16 @@ def test_proxy(host: Remote, subject: Host, cluster: Cluster) -> None:
     assert answer == "ok", "on the host: journalctl -u kube-endpoint-nginx"
 
 
+def test_proxied(host: Remote, subject: Host, cluster: Cluster) -> None:
+    """The host's own proxy gives connections to every apiserver: all are ready, and none is out for planned work."""
+    if not has_proxy(cluster, subject):
+        pytest.skip("the host has none")
+    shown = host.run("/opt/kbootstrap/libexec/kube-endpoint show").stdout.splitlines()
+    states = dict(line.split("\t")[:2] for line in shown)
+    wanted = {str(member.address): "in" for member in cluster.control_planes}
+    assert states == wanted, "on the host: journalctl -u kube-endpoint-watch"
+
+
 def _asked(host: Remote, server: str) -> str:
     answer = host.run(
         f"curl --silent --show-error --fail --max-time 5 --cacert {paths.CA_CERTIFICATE} https://{server}/readyz"
