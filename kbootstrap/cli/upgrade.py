@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from kbootstrap.cli.console import watching
 from kbootstrap.cli.observed import show_report
 from kbootstrap.cli.timing import Timings
 from kbootstrap.cli.up import CHANGES_PENDING, plan_value, show_outcome
+from kbootstrap.cli.verify import verified
 from kbootstrap.errors import CheckFailed, InvalidInput
 from kbootstrap.events import Event
 
@@ -46,6 +48,7 @@ def upgrade(
     probes: Annotated[
         bool, typer.Option("--probes/--no-probes", help="Watch every moment what clients see of it.")
     ] = True,
+    verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Verify hosts and cluster at the end.")] = True,
     report: Annotated[
         Path | None, typer.Option("--report", help="Where to write the report (HTML, and JSON beside it).")
     ] = None,
@@ -57,7 +60,7 @@ def upgrade(
 ) -> int:
     """Another version of Kubernetes, a host at a time. Run it again to go on after a failure.
 
-    Exit code 7 when it is done, and clients have noticed.
+    Exit code 7 when it is done, and clients have noticed or something is not as it should be.
     """
     from kbootstrap.engine.journal import state_folder  # noqa: PLC0415
     from kbootstrap.workflows import upgrade as workflow  # noqa: PLC0415 - heavy; not for --help
@@ -91,7 +94,8 @@ def upgrade(
         console.print(f"Cluster [bold]{escape(cluster.name)}[/] runs Kubernetes {target}.", highlight=False)
     if not keep_inventory:
         _write_version(inventory, target, console, json_=json_)
-    return 0 if unnoticed else CheckFailed.exit_code
+    well = not verify or verified(replace(cluster, kubernetes=target), json_=json_)
+    return 0 if unnoticed and well else CheckFailed.exit_code
 
 
 def _report(cluster: "Cluster", done: "Upgraded", seen: "Observation") -> "Report":

@@ -12,6 +12,7 @@ from kbootstrap.cli.console import watching
 from kbootstrap.errors import CheckFailed
 
 if TYPE_CHECKING:
+    from kbootstrap.model.cluster import Cluster
     from kbootstrap.verify.report import Report
 
 
@@ -45,6 +46,17 @@ def verify(
         options.write(junit, as_junit(report))
     _show(report, json_=json_, verbose=verbose)
     return 0 if report.ok else CheckFailed.exit_code
+
+
+def verified(cluster: "Cluster", *, json_: bool) -> bool:
+    """Verifies hosts and cluster at the end of another command, and shows it; whether all is well."""
+    from kbootstrap.verify import verification  # noqa: PLC0415 - heavy; not for --help
+
+    verification.prepare()
+    with watching(Console(stderr=True)) as emit:
+        report = verification.verify_cluster(cluster, verification.scope(cluster, ()), emit)
+    _show(report, json_=json_, verbose=False)
+    return report.ok
 
 
 def _show(report: "Report", *, json_: bool, verbose: bool) -> None:

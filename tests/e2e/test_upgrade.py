@@ -81,7 +81,7 @@ def test_a_minor_upgrade_goes_unnoticed(shared: Bed, older: str) -> None:
 
 def test_the_way_back_is_blocked_killed_and_broken(shared: Bed, older: str, stubborn: None) -> None:
     """A budget that lets nothing go, a kill in between, an apiserver that does not start: each time it goes on."""
-    blocked = shared.run("upgrade", "--back", "--no-probes")
+    blocked = shared.run("upgrade", "--back", "--no-probes", "--no-verify")
     blocked.expect(7, "PodDisruptionBudget default/stubborn", "w1")
     assert not cordoned(shared)
     assert versions(shared) == {NEWER}
@@ -97,7 +97,7 @@ def test_the_way_back_is_blocked_killed_and_broken(shared: Bed, older: str, stub
     older_inventory(shared, NEWER, broken)
     probe = Probe(str(shared.spec.vip), 6443, shared.ssh("cp1", "cat /etc/kubernetes/pki/ca.crt"))
     with probing(probe):
-        stopped = shared.run("upgrade", "--back", "--no-probes")
+        stopped = shared.run("upgrade", "--back", "--no-probes", "--no-verify")
     stopped.expect(1, "cp1", "kube-apiserver", "unknown flag")
     assert not probe.failures(), probe.summary(0)
     assert apiservers(shared, "cp2", "cp3") == {NEWER}
@@ -147,7 +147,7 @@ def older_inventory(bed: Bed, version: str, more: dict[str, Any] | None = None) 
 
 def killed_on_worker_two(bed: Bed) -> None:
     """`upgrade --back`, killed as soon as w1 is done and w2 is worked on."""
-    with bed.start("upgrade", "--back", "--no-probes", "--json") as process:
+    with bed.start("upgrade", "--back", "--no-probes", "--no-verify", "--json") as process:
         assert process.stdout
         for line in process.stdout:
             event = json.loads(line)
