@@ -1,31 +1,18 @@
 """Nodes that a run has cordoned and, being cut short, not uncordoned."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kbootstrap.components.addons import is_first
 from kbootstrap.components.kubectl import kubectl
+from kbootstrap.components.node_labels import ClusterNodes
 from kbootstrap.components.site import Site
-from kbootstrap.facts.fact import Fact, Facts, Single
+from kbootstrap.facts.fact import Fact, Facts
 from kbootstrap.steps.step import Change, Paths, Step, fingerprint, quote
 
 CORDONED = "kbootstrap.io/cordoned"
 """Annotation of a node that we cordoned: the run that did. A cordon without it is somebody else's."""
-
-
-@dataclass(frozen=True, slots=True)
-class CordonedNodes(Single[Mapping[str, str]]):
-    """The nodes with our annotation, and the runs that set it; none where no apiserver answers."""
-
-    @property
-    def command(self) -> str:
-        columns = r'{.metadata.name}{"\t"}{.metadata.annotations.kbootstrap\.io/cordoned}{"\n"}'
-        return kubectl(f"get nodes --output=jsonpath='{{range .items[*]}}{columns}{{end}}'")
-
-    def value(self, output: bytes) -> Mapping[str, str]:
-        rows = (line.split("\t") for line in output.decode(errors="replace").splitlines())
-        return {row[0]: row[1] for row in rows if len(row) == 2 and row[1]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +22,12 @@ class Uncordoned:
     node: str
 
     def needs(self) -> Sequence[Fact[Any]]:
-        return (CordonedNodes(),)
+        return (ClusterNodes(),)
 
     def diff(self, seen: Facts, touched: Paths) -> Change | None:
-        run = seen[CordonedNodes()].get(self.node)
-        if run is None:
+        node = seen[ClusterNodes()].get(self.node)
+        run = node.annotations.get(CORDONED) if node else None
+        if not run:
             return None
         patch = f'{{"metadata":{{"annotations":{{"{CORDONED}":null}}}},"spec":{{"unschedulable":null}}}}'
         return Change(

@@ -1,7 +1,7 @@
 """Labels and taints of the nodes: roles, and what the inventory says."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kbootstrap.components.addons import is_first
@@ -21,10 +21,11 @@ REGISTRATION_SECONDS = 180
 
 @dataclass(frozen=True, slots=True)
 class NodeMarks:
-    """A node's labels and taints."""
+    """A node's labels, taints and annotations."""
 
     labels: Mapping[str, str]
     taints: frozenset[Taint]
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ def _marks(node: Mapping[str, Any]) -> NodeMarks:
         frozenset(
             Taint(taint["key"], taint.get("value", ""), taint["effect"]) for taint in node["spec"].get("taints", ())
         ),
+        node["metadata"].get("annotations", {}),
     )
 
 
