@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kbootstrap.components.binaries import LIBEXEC
+from kbootstrap.components.endpoint import PROGRAM as ENDPOINT_PROGRAM
 from kbootstrap.components.kube_apiserver import STOP_MARGIN_SECONDS
 from kbootstrap.components.kube_apiserver import UNIT as APISERVER
+from kbootstrap.pki import paths
 from kbootstrap.workflows.guards.scene import Scene
 from kbootstrap.workflows.parallel import on_all
-
-ENDPOINT_PROGRAM = LIBEXEC / "kube-endpoint"
 
 LONGEST_OUT = 900
 """Seconds after which proxies forget that an apiserver was taken out: a killed run leaves no damage."""
@@ -17,11 +16,17 @@ LONGEST_OUT = 900
 BACK_SECONDS = 120
 """How long an apiserver may take from its start to three good answers in a row and a place in every list."""
 
+READY_SECONDS = 5
+"""For an answer of an apiserver that is busy."""
+
 
 @contextmanager
 def out_of_balancers(scene: Scene) -> Iterator[None]:
-    """The host's apiserver is in no proxy's list. After a failure it stays out until it is ready again."""
-    if not scene.host.is_control_plane or len(scene.cluster.control_planes) == 1:
+    """The host's apiserver is in no proxy's list. After a failure it stays out until it is ready again.
+
+    Where it serves nobody as it is, or is the only one, there is nothing to protect.
+    """
+    if not scene.host.is_control_plane or len(scene.cluster.control_planes) == 1 or not _serves(scene):
         yield
         return
     _tell(scene, "out", LONGEST_OUT, "could not take the apiserver out of the proxy's list")
@@ -41,6 +46,13 @@ def apiserver_away(scene: Scene) -> Iterator[None]:
         yield
         start = f"systemctl is-enabled --quiet {APISERVER} && systemctl start {APISERVER}"
         scene.own.run(start, timeout=BACK_SECONDS * scene.scale).require("could not start the apiserver again")
+
+
+def _serves(scene: Scene) -> bool:
+    """Whether the host's apiserver is ready."""
+    url = f"https://{scene.host.address}:{scene.cluster.settings.endpoint.port}/readyz"
+    ask = f"curl --silent --fail --output /dev/null --max-time {READY_SECONDS} --cacert {paths.CA_CERTIFICATE} {url}"
+    return scene.own.run(ask, timeout=READY_SECONDS * 3).ok
 
 
 def _tell(scene: Scene, command: str, seconds: int, failure: str) -> None:

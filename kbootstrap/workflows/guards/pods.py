@@ -20,11 +20,17 @@ _PODS = PodStates(kubectl(""))
 
 @contextmanager
 def no_new_failures(scene: Scene) -> Iterator[None]:
-    """Waits after the work until no owner has more pods unwell than before. Raises CheckFailed, which names them."""
+    """Waits after the work until no owner has more pods unwell than before. Raises CheckFailed, which names them.
+
+    Where the API does not say how the pods are before the work, there is nothing to compare with.
+    """
     before = _pods(scene)
     yield
+    if before is None:
+        scene.note("the API did not say how the pods were before, so nobody knows whether they are worse now")
+        return
     deadline = time.monotonic() + SETTLE_SECONDS * scene.scale
-    while worse := newly_unwell(before, _pods(scene)):
+    while worse := _worse(scene, before):
         if time.monotonic() >= deadline:
             raise CheckFailed(
                 f"pods that were well before are not ready after {SETTLE_SECONDS * scene.scale:.0f} s",
@@ -35,8 +41,12 @@ def no_new_failures(scene: Scene) -> Iterator[None]:
         time.sleep(POLL_SECONDS)
 
 
-def _pods(scene: Scene) -> tuple[PodState, ...]:
-    found = read(scene.api, (_PODS,))[_PODS]
-    if found is None:
-        raise CheckFailed("the API does not say how the pods are", host=scene.api.name)
-    return found
+def _worse(scene: Scene, before: tuple[PodState, ...]) -> list[PodState]:
+    now = _pods(scene)
+    if now is None:
+        raise CheckFailed("the API no longer says how the pods are", host=scene.api.name)
+    return newly_unwell(before, now)
+
+
+def _pods(scene: Scene) -> tuple[PodState, ...] | None:
+    return read(scene.api, (_PODS,))[_PODS]
