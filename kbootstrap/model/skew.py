@@ -70,13 +70,16 @@ def newest(installed: Installed) -> Version | None:
 def refusal(current: Version, target: Version, known: Collection[Version]) -> str | None:
     """Why a cluster cannot go from one version to another in one step; None when it can.
 
-    `known` are the versions to suggest on the way, one for each minor.
+    `known` are the versions to suggest on the way; of a minor that is not among them, the way says `1.37.x`.
     """
     if target.major != current.major:
         return f"Kubernetes {current} and {target} have nothing to do with each other"
     if target.minor > current.minor + 1:
-        between = sorted(version for version in known if current.minor < version.minor < target.minor)
-        way = " -> ".join(str(version) for version in (current, *between, target))
+        newest_of = {version.series: version for version in sorted(known)}
+        series = (f"{current.major}.{minor}" for minor in range(current.minor + 1, target.minor))
+        way = " -> ".join(
+            str(stop) for stop in (current, *(newest_of.get(each, f"{each}.x") for each in series), target)
+        )
         return f"no minor may be skipped between {current} and {target}: go {way}, one after another"
     if target.minor < current.minor - 1:
         return f"{target} is more than one minor older than {current}: what is stored may not be readable to it"
