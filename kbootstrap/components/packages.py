@@ -10,6 +10,7 @@ _NODE = ("conntrack", "ethtool", "iptables", "kmod", "mount", "nftables", "socat
 _IPVS = ("ipset", "ipvsadm")
 _PROXY = ("nginx", "libnginx-mod-stream", "curl", "procps")
 _VIP = ("keepalived",)
+_BACKUP = ("age", "jq")
 _SERVICES = {"nginx": "nginx.service", "keepalived": "keepalived.service"}
 """Units of these packages: ours have names and configurations of their own."""
 
@@ -31,6 +32,10 @@ def wanted_packages(cluster: Cluster, host: Host) -> tuple[str, ...]:
         wanted.update(_PROXY)
     if mode == "vip" and host.is_control_plane:
         wanted.update(_VIP)
+    if host.is_etcd and cluster.settings.backup.on:
+        wanted.update(_BACKUP)
+        if cluster.settings.backup.targets:
+            wanted.add("rclone")
     return tuple(sorted(wanted))
 
 

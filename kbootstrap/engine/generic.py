@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from kbootstrap.model.settings import Section
+from kbootstrap.model.section import Section
 
 Mode = Annotated[str, Field(pattern=r"^0?[0-7]{3,4}$", description="octal, e.g. 0644")]
 

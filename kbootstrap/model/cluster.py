@@ -125,6 +125,8 @@ class Cluster:
     kubernetes: Version
     hosts: tuple[Host, ...]
     settings: Settings = field(default_factory=Settings)
+    inventory: str = field(default="", repr=False, compare=False)
+    """The text that it was read from, kept so that it can be kept with backups; no secrets are in it."""
 
     def host(self, name: str) -> Host:
         """The host of that name; raises KeyError."""

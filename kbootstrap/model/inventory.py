@@ -23,7 +23,8 @@ from kbootstrap.model.fields import (
     label_key,
     label_value,
 )
-from kbootstrap.model.settings import Endpoint, Section, Tuning
+from kbootstrap.model.section import Section
+from kbootstrap.model.settings import Endpoint, Tuning
 
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 # What the kubelet may say about its own node inside Kubernetes' name spaces (NodeRestriction admission).

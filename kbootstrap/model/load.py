@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ def interpret(
             found += local_findings(reading.inventory, cluster, around, environ)
         problems += _errors(found, document, emit)
         if not problems:
-            return route_jumps(cluster)
+            return replace(route_jumps(cluster), inventory="\n".join(document.lines))
     problems.sort(key=lambda problem: (problem.line or 0, problem.column or 0))
     raise InvalidInput(f"{path} is not a valid inventory", problems)
 

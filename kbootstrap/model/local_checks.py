@@ -32,6 +32,10 @@ def local_findings(
             yield from _file((*place, "ca_file"), around.path(registry.ca_file))
         if registry.password_file is not None:
             yield from _file((*place, "password_file"), around.path(registry.password_file), Privacy.REQUIRED)
+    for name, target in inventory.backup.targets.items():
+        for option, source in target.secrets.items():
+            where = ("backup", "targets", name, "secrets", option, "file")
+            yield from _file(where, around.path(source.file), Privacy.REQUIRED)
 
 
 def _logins(inventory: Inventory) -> Iterator[tuple[tuple[str, ...], SshEntry]]:

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from kbootstrap.model.backup import Target
 from kbootstrap.model.cluster import (
     Cluster,
     Host,
@@ -171,4 +172,14 @@ def _settings(inventory: Inventory, around: Surroundings) -> Settings:
         for name, registry in inventory.containerd.registries.items()
     }
     sections["containerd"] = inventory.containerd.model_copy(update={"registries": registries})
+    sections["backup"] = inventory.backup.model_copy(
+        update={"targets": {name: _target(target, around) for name, target in inventory.backup.targets.items()}}
+    )
     return Settings.model_construct(endpoint=inventory.cluster.endpoint, **sections)
+
+
+def _target(target: Target, around: Surroundings) -> Target:
+    secrets = {
+        name: source.model_copy(update={"file": around.path(source.file)}) for name, source in target.secrets.items()
+    }
+    return target.model_copy(update={"secrets": secrets})

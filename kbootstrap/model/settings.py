@@ -8,8 +8,9 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from kbootstrap.model.backup import Backup
 from kbootstrap.model.fields import (
     Address,
     AddressRange,
@@ -22,20 +23,10 @@ from kbootstrap.model.fields import (
     Refused,
     ScalarText,
 )
+from kbootstrap.model.section import Section as Section  # noqa: PLC0414 - engine/playbook.py has it from here
 
 Serial = Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^([1-9]\d?|100)%$")]
 """So many at a time: a number, or a percentage."""
-
-
-class Section(BaseModel):
-    """A part of the inventory: unknown keys are refused, values never change; an empty one is all defaults."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _accept_nothing(cls, written: object) -> object:
-        return {} if written is None else written
 
 
 class Endpoint(Section):
@@ -252,6 +243,7 @@ class Tuning(Section):
     host: HostPreparation = HostPreparation()
     timeouts: Timeouts = Timeouts()
     upgrades: Upgrades = Upgrades()
+    backup: Backup = Backup()
 
 
 class Settings(Tuning):

@@ -27,7 +27,8 @@ DEBIAN_ARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 class Supplies:
     """What is in the cache for this cluster. `packages` are by host, for those that need them from here.
 
-    `files` are those on this machine that the inventory names: authorities and passwords of registries.
+    `files` are those on this machine that the inventory names: authorities and passwords of registries, secrets of
+    backup targets.
     """
 
     release: ReleaseSet
@@ -58,6 +59,7 @@ def supplies_for(cluster: Cluster, facts: Mapping[str, Facts], emit: Sink) -> Su
 def _files(cluster: Cluster) -> dict[Path, bytes]:
     registries = cluster.settings.containerd.registries.values()
     paths = [path for registry in registries for path in (registry.ca_file, registry.password_file) if path]
+    paths += [source.file for target in cluster.settings.backup.targets.values() for source in target.secrets.values()]
     return {path: _read(path) for path in paths}
 
 
