@@ -18,6 +18,7 @@ from tests.unit.components.endpoint_world import A, B, C, World, until
 pytestmark = pytest.mark.skipif(shutil.which("flock") is None, reason="needs util-linux")
 
 REFUSED = "000 Failed to connect"
+SILENT = "000 Operation timed out after 700 milliseconds"
 
 
 @pytest.fixture
@@ -95,6 +96,18 @@ def test_all_stay_in_when_none_is_ready(world: World) -> None:
     is_listed(world, "11 12 13 | ")
     world.answers(C)
     is_listed(world, "13 | 11 12")
+
+
+def test_when_all_are_silent_it_is_this_host_that_is_slow(world: World) -> None:
+    watched(world)
+    asked = world.folder / "asked"
+    for address in (A, B, C):
+        world.answers(address, SILENT)
+    before = len(asked.read_text().splitlines())
+    until(lambda: len(asked.read_text().splitlines()) > before + 4)
+    assert world.states() == "in in in"
+    world.answers(A)
+    is_listed(world, "11 | 12 13")
 
 
 def test_who_keeps_coming_and_going_must_be_well_for_longer(tmp_path: Path) -> None:
