@@ -1,0 +1,1 @@
+"""Backups read, checked, and put back."""
