@@ -27,7 +27,7 @@ def installed(seen: Mapping[str, Facts]) -> skew.Installed:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """From which version to which. Of a cluster between two versions, `origin` is the one farther from the target."""
+    """From which version to which. Of a cluster between two versions, `origin` is the one to get away from."""
 
     origin: Version
     target: Version
@@ -52,7 +52,8 @@ def route(there: skew.Installed, target: Version, known: Collection[Version]) ->
     low, high = skew.oldest(there), skew.newest(there)
     if low is None or high is None:
         raise InvalidInput("there is no Kubernetes on these hosts yet", hint="`kbootstrap up` installs it")
-    origin = high if target <= low else low
+    # A minor goes back as a whole, whichever patches are there: nothing may be newer than an apiserver.
+    origin = high if target <= low or target.minor < high.minor else low
     for end in (low, high):
         reason = skew.refusal(end, target, known)
         if reason is not None:
@@ -66,11 +67,14 @@ def route(there: skew.Installed, target: Version, known: Collection[Version]) ->
 
 
 def before(there: skew.Installed, entries: Iterable[Entry]) -> Version:
-    """The version that the hosts' journals say came before. Raises InvalidInput when they say none."""
+    """The earlier version that the hosts' journals say came before. Raises InvalidInput when they say none.
+
+    What went back, or only finished what was cut short, says nothing of it.
+    """
     current = skew.newest(there)
     for entry in sorted(entries, key=lambda entry: entry.at, reverse=True):
         match = _COMMAND.fullmatch(entry.command)
-        if match is not None and Version.parse(match[2]) == current:
+        if match is not None and Version.parse(match[1]) < Version.parse(match[2]) == current:
             return Version.parse(match[1])
     raise InvalidInput(
         f"no run in the hosts' journals came to {current} from an earlier version",
