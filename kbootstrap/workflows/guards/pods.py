@@ -30,22 +30,20 @@ def no_new_failures(scene: Scene) -> Iterator[None]:
         scene.note("the API did not say how the pods were before, so nobody knows whether they are worse now")
         return
     deadline = time.monotonic() + SETTLE_SECONDS * scene.scale
-    while worse := _worse(scene, before):
+    while (worse := _worse(before, _pods(scene))) != []:
         if time.monotonic() >= deadline:
             raise CheckFailed(
                 f"pods that were well before are not ready after {SETTLE_SECONDS * scene.scale:.0f} s",
                 host=scene.host.name,
-                output="\n".join(pod.why for pod in worse),
+                output="\n".join(pod.why for pod in worse) if worse else "the API does not say how the pods are",
                 hint="kubectl describe pod says why; run the same command again once they are ready",
             )
         time.sleep(POLL_SECONDS)
 
 
-def _worse(scene: Scene, before: tuple[PodState, ...]) -> list[PodState]:
-    now = _pods(scene)
-    if now is None:
-        raise CheckFailed("the API no longer says how the pods are", host=scene.api.name)
-    return newly_unwell(before, now)
+def _worse(before: tuple[PodState, ...], now: tuple[PodState, ...] | None) -> list[PodState] | None:
+    """None when the API does not answer."""
+    return None if now is None else newly_unwell(before, now)
 
 
 def _pods(scene: Scene) -> tuple[PodState, ...] | None:
