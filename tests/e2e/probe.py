@@ -46,6 +46,12 @@ class Probe:
         ends = sorted(request.ended for request in self.requests if not request.error)
         return max(after - before for before, after in pairwise(ends))
 
+    def slow(self, seconds: float, since: float) -> list[Request]:
+        """Requests that began after `since` and took longer than so many seconds."""
+        return [
+            request for request in self.requests if request.began >= since and request.ended - request.began > seconds
+        ]
+
     def summary(self, since: float) -> str:
         """In words, for a failure's output."""
         failed = [f"{request.began - since:+.2f} s: {request.error}" for request in self.failures()]
