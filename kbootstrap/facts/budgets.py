@@ -15,7 +15,7 @@ class Budget:
 
     namespace: str
     name: str
-    selector: Mapping[str, Any]
+    selector: Mapping[str, Any] | None
     healthy: int
     desired: int
     allowed: int
@@ -41,8 +41,10 @@ class Budgets(Single[tuple[Budget, ...]]):
         return f"{self.kubectl} get poddisruptionbudgets --all-namespaces --output=json"
 
     def value(self, output: bytes) -> tuple[Budget, ...]:
-        items = json.loads(output)["items"] if output.strip() else []
-        return tuple(_budget(item) for item in items)
+        try:
+            return tuple(_budget(item) for item in json.loads(output)["items"])
+        except ValueError:
+            return ()
 
 
 def _budget(item: Mapping[str, Any]) -> Budget:
@@ -50,15 +52,17 @@ def _budget(item: Mapping[str, Any]) -> Budget:
     return Budget(
         namespace=item["metadata"]["namespace"],
         name=item["metadata"]["name"],
-        selector=item["spec"].get("selector") or {},
+        selector=item["spec"].get("selector"),
         healthy=status.get("currentHealthy", 0),
         desired=status.get("desiredHealthy", 0),
         allowed=status.get("disruptionsAllowed", 0),
     )
 
 
-def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether a label selector (of policy/v1: an empty one selects everything) selects these labels."""
+def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
+    """Whether a label selector selects these labels; in policy/v1 an empty one selects everything, none nothing."""
+    if selector is None:
+        return False
     wanted = selector.get("matchLabels") or {}
     return all(labels.get(key) == value for key, value in wanted.items()) and all(
         _meets(rule, labels) for rule in selector.get("matchExpressions") or ()
