@@ -89,6 +89,9 @@ def _endpoint(found: "Status") -> Iterator[str]:
         holders = ", ".join(found.vip_holders)
         mark = GOOD if len(found.vip_holders) == 1 else UNKNOWN if found.unreachable and not holders else BAD
         yield f"{mark} VIP {found.vip} on {escape(holders) or 'none of the hosts that can be read'}"
+    for server in found.passed_over:
+        where = f"for the proxies of {', '.join(server.hosts)}"
+        yield f"{UNKNOWN} apiserver {escape(server.server)} is {server.state} {escape(where)}: {escape(server.reason)}"
 
 
 def _etcd(found: "Status") -> Iterator[str]:

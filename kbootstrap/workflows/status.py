@@ -7,7 +7,9 @@ from statistics import median
 from typing import Any
 
 from kbootstrap.checks.catalogue import KUBECTL
+from kbootstrap.components import endpoint
 from kbootstrap.components.binaries import LOCAL_BIN
+from kbootstrap.components.packages import has_proxy
 from kbootstrap.engine.journal import HOST_JOURNAL, parse_entries
 from kbootstrap.engine.lock import NOTE, Owner, parse_note
 from kbootstrap.errors import KbootstrapError
@@ -17,6 +19,7 @@ from kbootstrap.facts.health import Answer, Health
 from kbootstrap.facts.identity import Identity
 from kbootstrap.facts.nodes import ApiView, KubeNodes
 from kbootstrap.facts.pki import CertificateExpiry, Expiry
+from kbootstrap.facts.proxies import ProxiedServers
 from kbootstrap.facts.runs import LastLines, LockNote
 from kbootstrap.facts.units import UnitState
 from kbootstrap.model.cluster import Cluster, Host
@@ -33,6 +36,7 @@ _LOCK = LockNote(NOTE)
 _NODES = KubeNodes(KUBECTL)
 _ETCD = EtcdStatus(LOCAL_BIN / "etcdctl")
 _CERTIFICATES = CertificateExpiry()
+_PROXIED = ProxiedServers(endpoint.PROGRAM)
 
 CONNECT_SECONDS = 4.0
 """For a TCP connection: two lost packets."""
@@ -56,6 +60,16 @@ class Endpoint:
     failed: Mapping[str, str]
     seconds: float | None
     """The median of the answers' times."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """An apiserver that the proxies of `hosts` give no connections: `out` for planned work, or `unready`."""
+
+    server: str
+    state: str
+    reason: str
+    hosts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +113,7 @@ class Status:
     vip: str | None
     """None in the modes that have none."""
     vip_holders: tuple[str, ...]
+    passed_over: tuple[PassedOver, ...]
     members: Mapping[str, MemberStatus | None]
     parts: tuple[Part, ...]
     stopped: tuple[Service, ...]
@@ -146,6 +161,8 @@ def status_facts(cluster: Cluster, host: Host) -> Sequence[Fact[Any]]:
     """What is read from a host."""
     found: list[Fact[Any]] = [Identity(), _JOURNAL, _LOCK, _CERTIFICATES, _endpoint(cluster, host)]
     found += [UnitState(unit) for unit in units(cluster, host)]
+    if has_proxy(cluster, host):
+        found.append(_PROXIED)
     if host.is_control_plane:
         found += [*_healths(cluster, host).values(), _NODES]
     if host.is_etcd:
@@ -177,6 +194,7 @@ def condition(cluster: Cluster, seen: Mapping[str, Facts], unreachable: Mapping[
         endpoint=_endpoint_state(cluster, seen),
         vip=str(vip) if vip else None,
         vip_holders=tuple(n for n, facts in seen.items() if vip and facts[Identity()].interface_of(vip)),
+        passed_over=tuple(_passed_over(cluster, seen)),
         members={host.name: seen[host.name][_ETCD] if host.name in seen else None for host in cluster.etcd_members},
         parts=tuple(_parts(cluster, seen, api)),
         stopped=tuple(_stopped(cluster, seen)),
@@ -205,6 +223,20 @@ def _endpoint_state(cluster: Cluster, seen: Mapping[str, Facts]) -> Endpoint:
         failed={name: said(answer) for name, answer in answers.items() if not answer.ok},
         seconds=median(times) if times else None,
     )
+
+
+def _passed_over(cluster: Cluster, seen: Mapping[str, Facts]) -> list[PassedOver]:
+    names = {str(host.address): host.name for host in cluster.control_planes}
+    together: dict[tuple[str, str], dict[str, str]] = {}
+    for name, facts in seen.items():
+        for server in facts[_PROXIED] if has_proxy(cluster, cluster.host(name)) else ():
+            if server.state != "in":
+                found = together.setdefault((names.get(server.address, server.address), server.state), {})
+                found[name] = server.reason
+    return [
+        PassedOver(server, state, next(iter(reasons.values())), tuple(reasons))
+        for (server, state), reasons in together.items()
+    ]
 
 
 def said(answer: Answer) -> str:

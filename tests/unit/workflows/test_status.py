@@ -15,6 +15,7 @@ from kbootstrap.facts.health import Answer, Health
 from kbootstrap.facts.identity import Identity, Interface
 from kbootstrap.facts.nodes import ApiView, KubeNodes, Lease, NodeState
 from kbootstrap.facts.pki import CertificateExpiry, Expiry
+from kbootstrap.facts.proxies import Proxied, ProxiedServers
 from kbootstrap.facts.runs import LastLines, LockNote
 from kbootstrap.facts.units import NO_UNIT, UnitState, UnitStatus
 from kbootstrap.model.cluster import Host
@@ -86,6 +87,8 @@ def _good(host: Host, fact: Fact[Any]) -> object:
             return member(host.name)
         case KubeNodes():
             return view()
+        case ProxiedServers():
+            return tuple(Proxied(str(member.address), "in", "ready", "-") for member in CLUSTER.control_planes)
     raise AssertionError(f"{fact} is new: say what it is on a good host")
 
 
@@ -123,6 +126,25 @@ def test_a_healthy_cluster_has_no_troubles() -> None:
     ]
     assert found.last_run is not None
     assert (found.last_run.outcome, found.last_run.seconds) == ("ok", 35.1)
+
+
+def test_apiservers_that_proxies_pass_over() -> None:
+    addresses = [str(host.address) for host in CLUSTER.control_planes]
+    said = (
+        f"{addresses[0]}\tin\tready\t-\n{addresses[1]}\tout\tplanned, for 9 s more; ready\t-\n"
+        f"{addresses[2]}\tunready\t/readyz says 500\t2026-11-21T04:00:00Z\n"
+    )
+    fact = fact_of("cp1", ProxiedServers)
+    assert isinstance(fact, ProxiedServers)
+    seen: dict[Fact[Any], object] = {fact: fact.value(said.encode())}
+    found = status({"cp1": seen, "cp3": seen})
+    assert [(over.server, over.state, over.hosts) for over in found.passed_over] == [
+        ("cp2", "out", ("cp1", "cp3")),
+        ("cp3", "unready", ("cp1", "cp3")),
+    ]
+    assert found.passed_over[1].reason == "/readyz says 500"
+    assert status().passed_over == ()
+    assert fact.value(b"") == ()
 
 
 def test_nothing_can_be_read() -> None:
