@@ -1,13 +1,16 @@
 """One value of an inventory changed in its file, everything else (comments, order, quotes) left as it is."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from kbootstrap.errors import InvalidInput
 from kbootstrap.model.document import parse_document, read_text
 from kbootstrap.model.versions import Version
 
 _PLACE = ("cluster", "kubernetes")
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 def set_version(path: Path, version: Version) -> bool:
@@ -16,28 +19,38 @@ def set_version(path: Path, version: Version) -> bool:
     Raises InvalidInput when the value does not stand in this file as plain text (an anchor, say).
     """
     document = parse_document(read_text(path), path)
-    mark = document.place(_PLACE)
     cluster = document.value.get("cluster")
     written = str(cluster["kubernetes"]) if isinstance(cluster, dict) and "kubernetes" in cluster else ""
     if written.removeprefix("v") == str(version):
         return False
-    line = document.lines[mark.line - 1]
-    head, rest = line[: mark.column - 1], line[mark.column - 1 :]
+    mark = document.place(_PLACE)
+    text = path.read_bytes().decode()  # with the line breaks that the document does not show
+    head = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
+    lines = text.removeprefix(head).split("\n")
+    before, rest = lines[mark.line - 1][: mark.column - 1], lines[mark.line - 1][mark.column - 1 :]
     quote = rest[:1] if rest[:1] in ("'", '"') else ""
     if not written or not rest.startswith(f"{quote}{written}"):
         raise InvalidInput(f"{path} does not have the version as plain text", hint=f"write kubernetes: {version}")
-    rest = quote + str(version) + rest[len(quote) + len(written) :]
-    lines = [*document.lines[: mark.line - 1], head + rest, *document.lines[mark.line :]]
-    _replace(path, "\n".join(lines))
+    lines[mark.line - 1] = before + quote + str(version) + rest[len(quote) + len(written) :]
+    _replace(path, head + "\n".join(lines))
     return True
 
 
 def _replace(path: Path, text: str) -> None:
+    """Nobody sees half a file, and nobody who may not read the file sees what becomes of it."""
     target = path.resolve()
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.chmod(target.stat().st_mode & 0o7777)
-        temporary.replace(target)
+        was = target.stat()
+        with NamedTemporaryFile("wb", dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            try:
+                with suppress(PermissionError):  # not everybody may give a file away
+                    os.fchown(file.fileno(), was.st_uid, was.st_gid)
+                os.fchmod(file.fileno(), was.st_mode & 0o7777)
+                file.write(text.encode())
+                file.flush()
+                temporary.replace(target)
+            finally:
+                temporary.unlink(missing_ok=True)
     except OSError as error:
         raise InvalidInput(f"{path} cannot be written: {error.strerror}") from error
