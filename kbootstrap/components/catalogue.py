@@ -6,6 +6,7 @@ from types import MappingProxyType
 from kbootstrap.components.addons import coredns, rbac
 from kbootstrap.components.admin import admin
 from kbootstrap.components.authorities import authorities
+from kbootstrap.components.backup import backup
 from kbootstrap.components.binaries import control_plane_binaries, node_binaries
 from kbootstrap.components.containerd import containerd
 from kbootstrap.components.cordons import cordons
@@ -33,6 +34,7 @@ COMPONENTS: Mapping[str, Component] = MappingProxyType(
         "packages": packages,
         "etcd": etcd,
         "snapshot": snapshot,
+        "backup": backup,
         "control-plane-binaries": control_plane_binaries,
         "admin": admin,
         "kube-apiserver": kube_apiserver,

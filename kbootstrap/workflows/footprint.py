@@ -1,6 +1,7 @@
 """The services that kbootstrap runs on a host."""
 
 from kbootstrap.components import (
+    backup,
     containerd,
     endpoint,
     etcd,
@@ -20,6 +21,9 @@ CONTROL_PLANE_UNITS = (kube_apiserver.UNIT, kube_controller_manager.UNIT, kube_s
 NODE_UNITS = (containerd.UNIT, kubelet.UNIT, kube_proxy.UNIT)
 
 ALL_UNITS = (
+    backup.TIMER,
+    backup.SERVICE,
+    backup.FAILED,
     kubelet.UNIT,
     kube_proxy.UNIT,
     flannel.UNIT,
@@ -40,6 +44,8 @@ def units(cluster: Cluster, host: Host) -> tuple[str, ...]:
     found: list[str] = []
     if host.is_etcd:
         found += [etcd.UNIT]
+    if host.is_etcd and cluster.settings.backup.schedule is not None:
+        found += [backup.TIMER]
     if host.is_control_plane:
         found += CONTROL_PLANE_UNITS
     if has_proxy(cluster, host):
