@@ -52,7 +52,7 @@ def test_one_process_asks_all(world: World) -> None:
     asked = (world.folder / "asked").read_text().splitlines()[0]
     assert asked.count("https://") == 3
     assert "--parallel" in asked
-    assert "--max-time 0.7" in asked
+    assert "--max-time 1 " in asked
     assert "--cacert /etc/kubernetes/pki/ca.crt" in asked
 
 
