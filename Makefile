@@ -39,7 +39,9 @@ demo: $(VENV)/.installed lab-packages ## Five test hosts on this machine, a high
 demo-down: $(VENV)/.installed ## Take the demo's hosts away again
 	@$(KBOOTSTRAP) lab down
 
-test: check unit e2e ## Every check and test, the quick ones first
+test: ## Every check and test, the quick ones first
+	@$(MAKE) --jobs=2 --output-sync check unit
+	@$(MAKE) e2e
 
 check: $(VENV)/.installed test-packages ## Lint, types, layers
 	@$(BIN)/ruff check .
