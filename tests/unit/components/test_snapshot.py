@@ -1,6 +1,7 @@
 """The snapshot before an upgrade: its script really runs, with stand-ins for etcd's programs."""
 
 import os
+import signal
 import subprocess
 import tarfile
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import pytest
 from kbootstrap.components.snapshot import KEPT, _Snapshot, snapshot
 from kbootstrap.render.renderer import render
 from kbootstrap.steps.command import Command
+from kbootstrap.steps.step import Step
 from kbootstrap.transport.connection import Result
 from tests.golden.sites import TOPOLOGIES, site
 from tests.local_host import shell
@@ -19,7 +21,12 @@ PARTS = {".db", ".json", ".keys.tgz", ".sha256"}
 
 ETCDCTL = '[ "$1 $2" = "snapshot save" ] || exit 9\necho "state of etcd" >"$3"\n'
 ETCDUTL = '[ "$1 $2 $4" = "snapshot status --write-out=json" ] || exit 9\n[ -s "$3" ] || exit 8\necho \'{"hash":1}\'\n'
-KILLER = 'echo . >>"{count}"\n[ "$(wc -l <"{count}")" -ne {turn} ] || {{ {half}kill -9 $PPID; exit 1; }}\n'
+KILLER = """\
+echo . >>"{count}"
+if [ "$(wc -l <"{count}")" -eq {turn} ]; then ( :
+{done}
+) ; kill -9 $PPID; exit 1; fi
+"""
 
 
 @dataclass
@@ -159,35 +166,35 @@ def test_what_fails_gets_no_name(program: str, host: Host, monkeypatch: pytest.M
     assert len(host.files) == len(PARTS)
 
 
-PLACES = [
-    ("bin/etcdctl", 1, ETCDCTL),
-    ("bin/etcdutl", 1, ETCDUTL),
-    ("path/tar", 1, 'exec /usr/bin/tar "$@"\n'),
-    ("path/sha256sum", 1, 'exec /usr/bin/sha256sum "$@"\n'),
-    ("path/sha256sum", 2, 'exec /usr/bin/sha256sum "$@"\n'),
-    ("path/mv", 1, 'exec /bin/mv "$@"\n'),
-    ("path/mv", 2, 'exec /bin/mv "$@"\n'),
-]
+TAR, SUMS, MOVE = (f'exec /usr/bin/{name} "$@"\n' for name in ("tar", "sha256sum", "mv"))
+MOVE_ONE = '/bin/mv "$1" ..\n'
 
 
-@pytest.mark.parametrize("half", ["", "first", "whole"])
-@pytest.mark.parametrize(("program", "turn", "text"), PLACES)
+@pytest.mark.parametrize(
+    ("program", "text", "turn", "done", "named"),
+    [
+        ("bin/etcdctl", ETCDCTL, 1, "", False),
+        ("bin/etcdctl", ETCDCTL, 1, ETCDCTL, False),
+        ("bin/etcdutl", ETCDUTL, 1, "", False),
+        ("bin/etcdutl", ETCDUTL, 1, ETCDUTL, False),
+        ("path/tar", TAR, 1, "", False),
+        ("path/sha256sum", SUMS, 1, "", False),
+        ("path/sha256sum", SUMS, 2, "", False),
+        ("path/mv", MOVE, 1, "", False),
+        ("path/mv", MOVE, 1, MOVE_ONE, False),
+        ("path/mv", MOVE, 2, "", False),
+        ("path/mv", MOVE, 2, MOVE_ONE, True),
+    ],
+)
 def test_a_kill_leaves_nothing_that_looks_whole_and_the_next_run_converges(
-    program: str, turn: int, text: str, half: str, host: Host, monkeypatch: pytest.MonkeyPatch
+    program: str, text: str, turn: int, done: str, named: bool, host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed when this program begins, after `mv` has moved the first file, and when the program has ended."""
-    if half == "first" and program != "path/mv":
-        pytest.skip("only mv has several")
+    """Killed when this program is called, that often; it has `done` something by then."""
     host.earlier("before-1.36.4", 1000)
-    done = {"": "", "first": '/bin/mv "$1" ..; ', "whole": f"( {text.removeprefix('exec ').strip()} ); "}[half]
-    if half == "whole" and text in (ETCDCTL, ETCDUTL):
-        done = f"( {text} ); "
-    killer = KILLER.format(count=host.root / "count", turn=turn, half=done)
-    host.program(program, killer + text)
-    assert host.run(monkeypatch).exit_code == -9
-    named = (program, half) == ("path/mv", "whole") and turn == 2 or (program, turn, half) == ("path/mv", 2, "first")
-    assert len(host.complete) == (2 if named else 1)
-    if not program.startswith("path/mv"):
+    host.program(program, KILLER.format(count=host.root / "count", turn=turn, done=done) + text)
+    assert host.run(monkeypatch).exit_code == -signal.SIGKILL
+    assert len(host.complete) == 1 + named
+    if program != "path/mv":
         assert len(host.files) == len(PARTS)
     host.program(program, text)
     assert host.run(monkeypatch).ok
@@ -196,7 +203,7 @@ def test_a_kill_leaves_nothing_that_looks_whole_and_the_next_run_converges(
     assert list(host.folder.glob(".*")) == []
 
 
-def guard(steps: list[object]) -> str:
+def guard(steps: list[Step]) -> str:
     [step] = steps
     assert isinstance(step, Command)
     return step.unless
@@ -219,7 +226,7 @@ def test_when_it_is_due(
     host.earlier(name, minutes)
     host.program("path/systemctl", f'[ "$*" = "is-active --quiet etcd" ] && [ {etcd} = active ]\n')
     monkeypatch.setenv("PATH", f"{host.root / 'path'}:{os.environ['PATH']}")
-    unless = guard([*snapshot(site(TOPOLOGIES["vip"], "cp1"))]).replace(str(_Snapshot("").folder), str(host.folder))
+    unless = guard(snapshot(site(TOPOLOGIES["vip"], "cp1"))).replace(str(_Snapshot("").folder), str(host.folder))
     assert str(host.folder) in unless
     assert shell(unless).ok == (not due)
 
