@@ -23,6 +23,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "verify": ("verify",),
     "kubeconfig": ("kubeconfig",),
     "history": ("history", "unlock"),
+    "restore": ("restore",),
     "reset": ("reset",),
     "playbook": ("playbook",),
     "artifacts": ("artifacts",),

@@ -24,6 +24,8 @@ class MemberStatus:
     db_used_bytes: int
     learner: bool
     alarms: tuple[str, ...]
+    cluster: int = 0
+    """The cluster's own id: another one after a restore."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class EtcdStatus(Single[MemberStatus | None]):
                 db_used_bytes=status.get("dbSizeInUse", 0),
                 learner=status.get("isLearner", False),
                 alarms=tuple(status.get("errors") or ()),
+                cluster=header.get("cluster_id", 0),
             )
         except (ValueError, LookupError, TypeError):
             return None

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from tempfile import mkdtemp
 
 from kbootstrap.artifacts.cache import sha256_of
 from kbootstrap.errors import CommandFailed
@@ -26,6 +25,7 @@ from kbootstrap.workflows.restore.faults import (
     WrongCluster,
 )
 from kbootstrap.workflows.restore.manifest import Listing, Manifest, parse_listing, parse_manifest
+from kbootstrap.workflows.restore.private import private_folder
 
 MANIFEST = "manifest.json"
 DATABASE = "etcd.db"
@@ -33,8 +33,6 @@ KEYS = "keys.tar"
 INVENTORY = "inventory.yml"
 MEMBERS = (MANIFEST, DATABASE, KEYS, INVENTORY)
 """What is in the encrypted tar, in this order."""
-
-PRIVATE = 0o700
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +109,6 @@ def opened(folder: Path, backup_id: str, identity: Path, cluster: str) -> Iterat
         _unpack(tar, place, listing)
         tar.unlink()
         yield Archive(listing.manifest, place, _key_files(place / KEYS))
-
-
-@contextmanager
-def private_folder() -> Iterator[Path]:
-    """A folder for secrets: for this user alone, gone afterwards."""
-    try:
-        place = Path(mkdtemp(prefix="kbootstrap-"))
-    except OSError as error:
-        raise CommandFailed(
-            f"no temporary folder can be made: {error}", hint="set TMPDIR to a disk with room"
-        ) from error
-    place.chmod(PRIVATE)
-    try:
-        yield place
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
 
 
 def _unpack(tar: Path, place: Path, listing: Listing) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from kbootstrap.components.binaries import LIBEXEC
 from kbootstrap.errors import CommandFailed, KbootstrapError
 from kbootstrap.events import Note, Sink
 from kbootstrap.model.cluster import Cluster
@@ -14,12 +15,16 @@ from kbootstrap.steps.step import quote
 from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows.access import reached
 from kbootstrap.workflows.parallel import on_all
-from kbootstrap.workflows.restore.archive import private_folder, read_listing
+from kbootstrap.workflows.restore.archive import read_listing
 from kbootstrap.workflows.restore.faults import BackupMissing
 from kbootstrap.workflows.restore.manifest import Listing
+from kbootstrap.workflows.restore.private import private_folder
 
 BACKUPS = PurePosixPath("/var/lib/kbootstrap/backups")
 """Where an etcd host keeps its own."""
+
+PROGRAM = LIBEXEC / "etcd-backup"
+"""What makes backups on a host, see templates/backup."""
 
 LATEST = "latest"
 _CHUNK = 32 * 2**20
@@ -106,7 +111,11 @@ class HostFolder:
                 file.write(done.stdout)
 
     def keep(self, name: str, content: bytes) -> None:
-        self.connection.put(content, str(self.path / name))
+        """The host's own program, where it is, brings it to every place that has the backup."""
+        backup_id, _, kind = name.removesuffix(".json").rpartition(".")
+        note = f"[ -x {PROGRAM} ] && {PROGRAM} note {quote(backup_id)} {quote(kind)}"
+        if not self.connection.run(note, stdin=content, timeout=_CHUNK_SECONDS).ok:
+            self.connection.put(content, str(self.path / name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,188 @@
+"""`restore`."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from kbootstrap.cli import options
+from kbootstrap.cli.console import watching
+from kbootstrap.cli.timing import Timings
+from kbootstrap.cli.verify import verify
+from kbootstrap.errors import InvalidInput
+from kbootstrap.events import Event, Sink, ignore
+
+if TYPE_CHECKING:
+    from kbootstrap.model.cluster import Cluster
+    from kbootstrap.workflows.restore.restore import Order, Ready
+
+Identity = Annotated[
+    Path | None,
+    typer.Option("--identity", envvar="KBOOTSTRAP_AGE_IDENTITY", help="File with the age private key."),
+]
+Origin = Annotated[
+    str | None,
+    typer.Option("--from", help="Where the backup is: a folder here, a host, or a target. Default: wherever it is."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(restore)
+
+
+def restore(
+    backup: Annotated[str, typer.Argument(help="Id of the backup.")] = "latest",
+    inventory: options.Inventory = options.DEFAULT_INVENTORY,
+    identity: Identity = None,
+    origin: Origin = None,
+    without: Annotated[
+        list[str] | None, typer.Option("--without", help="A host that is given up (may be given again).")
+    ] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Put the data back from before the last restore.")] = False,
+    verified: Annotated[bool, typer.Option("--verify/--no-verify", help="Verify the cluster at the end.")] = True,
+    yes: options.Yes = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name every change.")] = False,
+    json_: options.Json = False,
+) -> int:
+    """Brings the cluster back to a backup: on its own hosts, or on new ones. Checks everything first, and asks."""
+    cluster = options.load(inventory)
+    screen = _Screen(Console(stderr=json_), json_=json_, verbose=verbose)
+    given_up = tuple(without or ())
+    if undo:
+        seconds = _undo(cluster, screen, ask=not yes)
+    else:
+        seconds = _restore(cluster, _order(backup, identity, origin, given_up), screen, ask=not yes)
+    screen.done(cluster.name, seconds)
+    if not verified:
+        return 0
+    left = [host.name for host in cluster.hosts if host.name not in given_up] if given_up else None
+    return verify(inventory, limit=left, junit=None, minimum_days=1, verbose=verbose, json_=json_)
+
+
+@dataclass(slots=True)
+class _Screen:
+    """What is shown: progress while something is done, and between that questions."""
+
+    console: Console
+    json_: bool
+    verbose: bool
+    timings: Timings = field(default_factory=Timings)
+    _sink: Sink = ignore
+
+    def emit(self, event: Event) -> None:
+        """Takes an event in."""
+        self.timings.note(event)
+        self._sink(event)
+
+    @contextmanager
+    def progress(self) -> Iterator[None]:
+        """While open, events are shown."""
+        with watching(self.console, json_lines=self.json_, verbose=self.verbose) as show:
+            self._sink = show
+            yield
+        self._sink = ignore
+
+    def say(self, text: str) -> None:
+        """A line for people."""
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+    def confirm(self, name: str) -> None:
+        """Raises Abort unless the cluster's name is typed."""
+        if typer.prompt(f"Type the cluster's name ({name}) to go on", default="", show_default=False) != name:
+            raise typer.Abort
+
+    def done(self, name: str, seconds: float) -> None:
+        """What took how long."""
+        if self.json_:
+            typer.echo(json.dumps({"event": "Restored", "cluster": name, "seconds": round(seconds, 2)}))
+            return
+        self.console.print(self.timings.table())
+        self.say(f"Cluster [bold]{escape(name)}[/] is back after {seconds:.1f} s.")
+
+
+def _order(wanted: str, identity: Path | None, origin: str | None, without: tuple[str, ...]) -> "Order":
+    from kbootstrap.workflows.restore.restore import Order  # noqa: PLC0415
+
+    if identity is None:
+        raise InvalidInput(
+            "a backup is encrypted, and the key to it is not on the cluster",
+            hint="--identity FILE names the age private key, or KBOOTSTRAP_AGE_IDENTITY does",
+        )
+    return Order(identity.expanduser(), wanted, origin, without)
+
+
+def _restore(cluster: "Cluster", order: "Order", screen: _Screen, *, ask: bool) -> float:
+    """Seconds from the answer until the endpoint is ready."""
+    from kbootstrap.engine.lock import new_owner  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.workflows.restore import restore as workflow  # noqa: PLC0415
+
+    with ExitStack() as stack:
+        with screen.progress():
+            ready = stack.enter_context(workflow.prepared(cluster, order, new_owner("restore"), screen.emit))
+        if not screen.json_:
+            _show(ready, order, screen)
+        if ask:
+            screen.confirm(cluster.name)
+        began = time.monotonic()
+        with screen.progress():
+            workflow.restore(ready)
+        return time.monotonic() - began
+
+
+def _show(ready: "Ready", order: "Order", screen: _Screen) -> None:
+    manifest, lost = ready.archive.manifest, ready.loss
+    screen.say(
+        f"[bold]{escape(manifest.id)}[/] from {escape(ready.where)}: made {manifest.made:%Y-%m-%d %H:%M:%S} UTC"
+        f" ({_age(lost.age_seconds)} ago) on {escape(manifest.host)}, revision {manifest.revision},"
+        f" {manifest.db_bytes / 1e6:.1f} MB, etcd {manifest.etcd}, Kubernetes {manifest.kubernetes}."
+    )
+    if ready.resumed:
+        screen.say(f"A restore of it was begun at {ready.restoration.record.began}; this goes on with it.")
+    elif ready.fresh:
+        screen.say("There are no data of etcd on the hosts: they become the cluster's with the keys of the backup.")
+    elif lost.revisions is not None:
+        screen.say(f"[bold red]What was written since is lost: {lost.revisions} revisions[/] of etcd.")
+    else:
+        screen.say(f"[bold red]What was written since is lost[/]; how much cannot be told: {lost.why_unknown}.")
+    if not ready.fresh:
+        screen.say(f"The old data stay on the hosts, in {ready.restoration.record.aside}; --undo puts them back.")
+    if order.without:
+        screen.say(
+            f"Given up: {escape(', '.join(order.without))}. Wipe them before they come back to the network:"
+            " their etcd still has the old cluster."
+        )
+
+
+def _age(seconds: float) -> str:
+    return str(timedelta(seconds=max(0, round(seconds))))
+
+
+def _undo(cluster: "Cluster", screen: _Screen, *, ask: bool) -> float:
+    from kbootstrap.engine.lock import new_owner  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.workflows.restore import undo as workflow  # noqa: PLC0415
+
+    with ExitStack() as stack:
+        with screen.progress():
+            ready = stack.enter_context(workflow.prepared_undo(cluster, new_owner("restore --undo"), screen.emit))
+        record = ready.restoration.record
+        if not screen.json_:
+            screen.say(
+                f"This puts back what was in etcd before the restore of {escape(record.backup)} ({record.began})."
+            )
+            if ready.ended:
+                screen.say("[bold red]What was written since the restore is lost[/]; it stays beside the data.")
+        if ask:
+            screen.confirm(cluster.name)
+        began = time.monotonic()
+        with screen.progress():
+            workflow.undo(ready)
+        return time.monotonic() - began

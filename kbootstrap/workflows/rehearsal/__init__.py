@@ -1,0 +1,1 @@
+"""Backups proven by restoring them in a scratch place."""
