@@ -18,7 +18,8 @@ RAFT_ENTRIES_BEHIND = 1000
 _IN_STEP = (
     'NF > 12 { seen++; learners += ($10 == "true"); if (!low || $13 < low) low = $13; if ($13 > high) high = $13 }'
     " END { if (seen != members || learners || high - low > bound) {"
-    ' print seen " of " members " members, " learners + 0 " learners, " high - low " raft entries apart"; exit 1 } }'
+    ' print seen + 0 " of " members " members, " learners + 0 " learners, " high - low " raft entries apart"'
+    "; exit 1 } }"
 )
 """awk, over etcdctl's lines: the tenth column says whether it is a learner, the thirteenth is its applied index."""
 
@@ -122,8 +123,8 @@ def nodes_ready(scope: Scope) -> Check:
     return Check(
         "nodes-ready",
         f"{glance.nodes_ready(nodes)} ||"
-        f" {{ {KUBECTL} wait --for=create --timeout=$(remaining)s {names} >/dev/null &&"
-        f" {KUBECTL} wait --for=condition=Ready --timeout=$(remaining)s {names} >/dev/null; }}",
+        f' {{ {KUBECTL} wait --for=create --timeout="$(remaining)s" {names} >/dev/null &&'
+        f' {KUBECTL} wait --for=condition=Ready --timeout="$(remaining)s" {names} >/dev/null; }}',
         deadline=180,
         hint="on a node that is not ready: journalctl -u kubelet -u containerd -u flanneld",
     )
@@ -134,7 +135,7 @@ def dns_ready(scope: Scope) -> Check:
     return Check(
         "dns-ready",
         f"{glance.deployment_complete('kube-system', 'coredns')} ||"
-        f" {KUBECTL} --namespace=kube-system rollout status deployment/coredns --timeout=$(remaining)s",
+        f' {KUBECTL} --namespace=kube-system rollout status deployment/coredns --timeout="$(remaining)s"',
         deadline=180,
         hint="kubectl -n kube-system describe deployment/coredns says why its pods do not start",
     )
