@@ -91,14 +91,16 @@ class Kept:
         moved, maybe = "", False
         if self._line is not None and self._line.is_open:
             try:
-                return Outcome(body=(await _answered(self._line, request, deadline)).body)
+                return Outcome(body=(await _answered_by_shared(self._line, request, deadline)).body)
             except Missed as missed:
                 if not missed.again:
                     return Outcome(missed.reason, maybe=missed.maybe)
                 moved, maybe = missed.reason, missed.maybe
         try:
             line = await self._new_line(deadline)
-            return Outcome(moved=moved, body=(await _answered(line, request, deadline)).body)
+            # One that was moved has lost a part of its patience: that proves nothing against the new connection.
+            answer = await (_answered if moved else _answered_by_shared)(line, request, deadline)
+            return Outcome(moved=moved, body=answer.body)
         except Missed as missed:
             if moved and missed.status == HTTPStatus.CONFLICT:
                 return Outcome(moved=moved)  # the first time it was carried out after all
@@ -145,16 +147,26 @@ async def _connected(way: Way, deadline: float) -> Line:
         raise Missed(_about(way, f"connected, then in the TLS handshake: {said(error)}")) from error
 
 
+async def _answered_by_shared(line: Line, request: bytes, deadline: float) -> Answer:
+    """On a connection that others use too: it is given up if nothing at all has come from it for the whole patience."""
+    sent = asyncio.get_running_loop().time()
+    try:
+        return await _answered(line, request, deadline)
+    except _TooLate:
+        if line.heard < sent:
+            line.close("no answer, as to others before it: the connection was given up")
+        raise
+
+
 async def _answered(line: Line, request: bytes, deadline: float) -> Answer:
     try:
         async with asyncio.timeout_at(deadline):
             answer = await line.ask(request)
     except TimeoutError:
-        line.close("given up, as it did not answer")
         raise _TooLate("no answer", maybe=True) from None
     except Ended as ended:
-        reason = f"{ended.reason}, {'in the middle of' if ended.begun else 'without'} an answer"
-        raise Missed(reason, maybe=True, again=not ended.begun) from ended
+        how = "" if ended.ours else f", {'in the middle of' if ended.begun else 'without'} an answer"
+        raise Missed(f"{ended.reason}{how}", maybe=True, again=not (ended.begun or ended.ours)) from ended
     if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         return answer
     raise Missed(

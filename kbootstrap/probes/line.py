@@ -10,14 +10,20 @@ from typing import cast
 from kbootstrap.probes.answer import Answer, AnswerReader, BadAnswer
 from kbootstrap.probes.spec import Target
 
+CLOSED = "closed by the server"
+
 
 class Ended(Exception):
-    """The connection ended before an answer was complete; `begun` says whether a part of it had come."""
+    """The connection ended before an answer was complete.
 
-    def __init__(self, reason: str, *, begun: bool) -> None:
+    `begun`: a part of the answer had come. `ours`: it was this side that ended it.
+    """
+
+    def __init__(self, reason: str, *, begun: bool, ours: bool) -> None:
         super().__init__(reason)
         self.reason = reason
         self.begun = begun
+        self.ours = ours
 
 
 class Line(asyncio.Protocol):
@@ -31,7 +37,9 @@ class Line(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reader = AnswerReader()
         self._waiting: deque[asyncio.Future[Answer]] = deque()
-        self._why = "closed by the server"
+        self._why = ""
+        self.heard = asyncio.get_running_loop().time()
+        """When something last came from the server, or the line was made."""
 
     @property
     def is_open(self) -> bool:
@@ -41,14 +49,14 @@ class Line(asyncio.Protocol):
     def ask(self, request: bytes) -> "asyncio.Future[Answer]":
         """The answer to come. Raises Ended, now or when it is waited for."""
         if self._transport is None or self._transport.is_closing():
-            raise Ended(self._why, begun=False)
+            raise Ended(self._why or CLOSED, begun=False, ours=bool(self._why))
         waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiting)
         self._transport.write(request)
         return waiting
 
     def close(self, why: str) -> None:
-        """Ends it at once; who still waits is told why."""
+        """Ends it at once; who still waits is told why, or that it was the server's will."""
         self._why = why
         if self._transport is not None:
             self._transport.abort()
@@ -57,11 +65,12 @@ class Line(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        self.heard = asyncio.get_running_loop().time()
         try:
             for answer in self._reader.feed(data):
                 self._give(answer)
                 if answer.closes:
-                    self.close("closed by the server")
+                    self.close("")
                     return
         except BadAnswer as error:
             self.close(str(error))
@@ -73,12 +82,12 @@ class Line(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if (answer := self._reader.end()) is not None:
             self._give(answer)
-        reason = self._why if exc is None else said(exc)
+        reason = self._why or (CLOSED if exc is None else said(exc))
         begun = self._reader.begun
         while self._waiting:
             waiting = self._waiting.popleft()
             if not waiting.done():
-                waiting.set_exception(Ended(reason, begun=begun))
+                waiting.set_exception(Ended(reason, begun=begun, ours=bool(self._why)))
             begun = False
         self._transport = None
 

@@ -19,6 +19,9 @@ FLUSH_SECONDS = 0.5
 STALL_SECONDS = 1.0
 """A prober that was held up longer does not make up for what it has not sent, which would be a burst, but counts it."""
 
+Act = Callable[[int], Coroutine[Any, Any, None]]
+"""Does what is due at a point of a grid, by its number."""
+
 Ask = Callable[[int, float], Awaitable[Outcome]]
 """Sends request number n of a probe; how it fared by a deadline."""
 
@@ -48,12 +51,12 @@ class Prober:
         grids = [
             asyncio.create_task(
                 # Side by side, not all at the same moment.
-                self._grid(start + number / len(probes) / probe.rate, 1 / probe.rate, self._probing(number, probe))
+                self._grid(start + number / len(probes) / probe.rate, probe.interval, self._probing(number, probe))
             )
             for number, probe in enumerate(probes)
         ]
         if (census := self.spec.census) is not None:
-            grids.append(asyncio.create_task(self._grid(start, census.interval, self._counting(census))))
+            grids.append(asyncio.create_task(self._grid(start, lambda _: census.interval, self._counting(census))))
         grids.append(asyncio.create_task(self._flush()))
         await self._stop.wait()
         for grid in grids:
@@ -65,19 +68,19 @@ class Prober:
         if self._broken is not None:
             raise self._broken
 
-    async def _grid(self, due: float, interval: float, act: Callable[[int], Coroutine[Any, Any, None]]) -> None:
+    async def _grid(self, due: float, interval: Callable[[int], float], act: Act) -> None:
         for serial in itertools.count():
             await asyncio.sleep(due - time.monotonic())
             late = time.monotonic() - due
             self.late = max(self.late, late)
             if late > STALL_SECONDS:
-                missed = int(late / interval)
+                missed = int(late / interval(serial))
                 self.unsent += missed
-                due += missed * interval
+                due += missed * interval(serial)
             task = asyncio.create_task(act(serial))
             self._flying.add(task)
             task.add_done_callback(self._landed)
-            due += interval
+            due += interval(serial)
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         """A request that cannot be accounted for ends the run: none may be lost in silence."""
@@ -86,7 +89,7 @@ class Prober:
             self._broken = error
             self.stop()
 
-    def _probing(self, number: int, probe: Probe) -> Callable[[int], Coroutine[Any, Any, None]]:
+    def _probing(self, number: int, probe: Probe) -> Act:
         ask = self._asking(probe)
 
         async def act(serial: int) -> None:
@@ -109,7 +112,7 @@ class Prober:
 
         return ask
 
-    def _counting(self, census: Census) -> Callable[[int], Coroutine[Any, Any, None]]:
+    def _counting(self, census: Census) -> Act:
         """Counts the replicas, and says nothing when it cannot."""
         way = Way(census.target, self.tls, self.spec.credentials.server_name)
         kept = self._keep(way)

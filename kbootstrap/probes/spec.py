@@ -19,6 +19,12 @@ KEPT = 8
 seen. A server answers the requests of one connection one after the other: at 50 a second each may take 160 ms."""
 
 
+MANY = 15_000
+"""Objects of a writing probe, after which it writes more seldom: five minutes' at full rate, some 10 MB in etcd."""
+
+THINNED = 10
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where requests go, and how reasons of failures name it."""
@@ -43,7 +49,8 @@ class Probe:
     """One kind of request, sent `rate` times a second, to its targets in turn.
 
     With `kept` on as many connections in turn that are kept open (for each target), else each on a new one. With a
-    `body` it is a POST; `{name}` in the body stands for a name that no other request has (see `object_name`).
+    `body` it is a POST; `{name}` in the body stands for a name that no other request has (see `object_name`). After
+    `many` of those the rate falls to a tenth, as the cluster has to keep all of them until the end.
     """
 
     name: str
@@ -53,6 +60,11 @@ class Probe:
     secure: bool = True
     body: str = ""
     rate: float = RATE
+    many: int = MANY
+
+    def interval(self, serial: int) -> float:
+        """Seconds from a request to the next."""
+        return (THINNED if self.body and serial >= self.many else 1) / self.rate
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -130,10 +130,12 @@ def _read(stream: BufferedReader, connection: int, number: int) -> Asked | None:
 
 
 @contextmanager
-def serving(folder: Path, react: React = lambda _: OK, *, plain: bool = False, name: str = "") -> Iterator[Server]:
-    """A server while open, with a certificate for the loopback address unless it is told another `name`."""
+def serving(
+    folder: Path, react: React = lambda _: OK, *, plain: bool = False, names: Sequence[IPv4Address] = (LOOPBACK,)
+) -> Iterator[Server]:
+    """A server on the loopback while open, with a certificate for these addresses."""
     authority = create_authority("test-ca", "test", NOW, 2)
-    spec = CertificateSpec("server", names=(name,) if name else (), addresses=() if name else (LOOPBACK,), server=True)
+    spec = CertificateSpec("server", addresses=tuple(names), server=True)
     tls = None if plain else _context(folder, authority, *issue(authority, spec, NOW, 1))
     server = Server(react, authority, socket.create_server(("127.0.0.1", 0), backlog=512), tls)
     thread = threading.Thread(target=server.serve, daemon=True)
