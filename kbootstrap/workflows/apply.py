@@ -51,10 +51,24 @@ def execute(cluster: Cluster, connections: Mapping[str, Connection], survey: Sur
 
 
 def _checks(cluster: Cluster, survey: Survey, task: Task) -> Sequence[Check]:
-    phase = survey.plan.phase(task.phase)
-    names = (*phase.checks, *(phase.gates if task.serving else ()))
+    names = (*survey.plan.phase(task.phase).checks, *gates(survey.plan, task))
     scope = Scope(cluster, cluster.host(task.host), tuple(host for host in cluster.hosts if host.name in survey.sites))
     return [CHECKS[name](scope) for name in names]
+
+
+def gates(plan: Plan, task: Task) -> list[str]:
+    """The gates of the task's phase, but those of a phase with a part on this host that did not run.
+
+    A run may be killed between two phases with the same gate: that of the first would wait for what the second starts.
+    """
+    off = {
+        gate for other in plan.tasks if other.host == task.host and not other.serving for gate in _gates(plan, other)
+    }
+    return [gate for gate in _gates(plan, task) if gate not in off]
+
+
+def _gates(plan: Plan, task: Task) -> tuple[str, ...]:
+    return plan.phase(task.phase).gates
 
 
 def _guards(
