@@ -21,6 +21,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "reboot": ("reboot",),
     "status": ("status",),
     "verify": ("verify",),
+    "backup": ("backup",),
     "kubeconfig": ("kubeconfig",),
     "history": ("history", "unlock"),
     "restore": ("restore",),

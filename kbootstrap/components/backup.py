@@ -120,15 +120,12 @@ def backup(site: Site) -> list[Step]:
 
 
 def _files(site: Site, wanted: Backup) -> list[Step]:
-    remotes = {name: _remote(target, site.files) for name, target in wanted.targets.items()}
     return [
         Directory(CONFIG, 0o700),
         Directory(FOLDER, 0o700),
         File(RECIPIENTS, "".join(f"{key}\n" for key in wanted.recipients).encode(), 0o600),
         File(INVENTORY, site.cluster.inventory.encode(), 0o600),
-        File(RCLONE, render("backup/rclone.conf.j2", _RcloneConfig(remotes)), 0o600, secret=True)
-        if remotes
-        else Absent(RCLONE),
+        File(RCLONE, rclone_config(wanted, site.files), 0o600, secret=True) if wanted.targets else Absent(RCLONE),
         File(RETENTION, render("backup/retention.awk.j2", _Nothing())),
         File(PROGRAM, render("backup/etcd-backup.sh.j2", program(site, wanted)), 0o755),
     ]
@@ -146,11 +143,18 @@ def program(site: Site, wanted: Backup) -> Program:
         metrics=shlex.quote(str(wanted.metrics)),
         upload=wanted.upload,
         members={member.name: client_url(member) for member in cluster.etcd_members},
-        targets={name: shlex.quote(_place(name, target, cluster.name)) for name, target in wanted.targets.items()},
+        targets={name: shlex.quote(remote_path(name, target, cluster.name)) for name, target in wanted.targets.items()},
     )
 
 
-def _place(name: str, target: Target, cluster: str) -> str:
+def rclone_config(wanted: Backup, files: Mapping[Path, bytes]) -> bytes:
+    """rclone's configuration file, with the secrets in it; `files` are the contents of theirs."""
+    remotes = {name: _remote(target, files) for name, target in wanted.targets.items()}
+    return render("backup/rclone.conf.j2", _RcloneConfig(remotes))
+
+
+def remote_path(name: str, target: Target, cluster: str) -> str:
+    """Where a cluster's backups lie at a target, as rclone names it."""
     return f"{name}:{target.path.rstrip('/')}/{cluster}"
 
 

@@ -1,6 +1,7 @@
 """One value of an inventory changed in its file, everything else (comments, order, quotes) left as it is."""
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -11,6 +12,10 @@ from kbootstrap.model.versions import Version
 
 _PLACE = ("cluster", "kubernetes")
 _BYTE_ORDER_MARK = "\ufeff"
+_SCHEDULE = re.compile(
+    r"(?P<key> *schedule *:)(?: +(?:'[^']*'|\"[^\"\\\\]*\"|[^\s'\"#&*!|>{\[][^#]*?))?(?P<rest>\s*(?: #.*)?\r?)"
+)
+_SECTION = re.compile(r"backup *:[ \t]*(?:#.*?)?(?P<end>\r?)")
 
 
 def set_version(path: Path, version: Version) -> bool:
@@ -24,9 +29,7 @@ def set_version(path: Path, version: Version) -> bool:
     if written.removeprefix("v") == str(version):
         return False
     mark = document.place(_PLACE)
-    text = path.read_bytes().decode()  # with the line breaks that the document does not show
-    head = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
-    lines = text.removeprefix(head).split("\n")
+    head, lines = _as_written(path)
     before, rest = lines[mark.line - 1][: mark.column - 1], lines[mark.line - 1][mark.column - 1 :]
     quote = rest[:1] if rest[:1] in ("'", '"') else ""
     if not written or not rest.startswith(f"{quote}{written}"):
@@ -34,6 +37,42 @@ def set_version(path: Path, version: Version) -> bool:
     lines[mark.line - 1] = before + quote + str(version) + rest[len(quote) + len(written) :]
     _replace(path, head + "\n".join(lines))
     return True
+
+
+def set_schedule(path: Path, schedule: str | None) -> bool:
+    """Writes when backups are made (None: only when asked) into an inventory, atomically; whether that changed it.
+
+    Raises InvalidInput when the section does not stand there in lines of its own.
+    """
+    document = parse_document(read_text(path), path)
+    section = document.value.get("backup")
+    if not isinstance(section, dict) or not section:
+        raise InvalidInput(f"{path} has no section backup", hint="write backup: {recipients: [age1…]}")
+    if section.get("schedule") == schedule:
+        return False
+    head, lines = _as_written(path)
+    value = "null" if schedule is None else f"'{schedule}'"
+    if "schedule" in section:
+        number = document.place(("backup", "schedule"), of_key=True).line - 1
+        found = _SCHEDULE.fullmatch(lines[number])
+        changed = [f"{found['key']} {value}{found['rest']}"] if found else []
+    else:
+        number = document.place(("backup",), of_key=True).line - 1
+        found = _SECTION.fullmatch(lines[number])
+        indent = " " * (document.place(("backup", next(iter(section))), of_key=True).column - 1)
+        changed = [lines[number], f"{indent}schedule: {value}{found['end']}"] if found else []
+    if not changed:
+        raise InvalidInput(f"{path} does not have the schedule in a line of its own", hint=f"write schedule: {value}")
+    lines[number : number + 1] = changed
+    _replace(path, head + "\n".join(lines))
+    return True
+
+
+def _as_written(path: Path) -> tuple[str, list[str]]:
+    """A byte-order mark if there is one, and the lines with the line breaks that a document does not show."""
+    text = path.read_bytes().decode()
+    head = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
+    return head, text.removeprefix(head).split("\n")
 
 
 def _replace(path: Path, text: str) -> None:

@@ -52,11 +52,12 @@ def supplies_for(cluster: Cluster, facts: Mapping[str, Facts], emit: Sink) -> Su
         release=release,
         artifacts={ref.name: artifact for ref, artifact in obtained.items()},
         packages=_packages(cluster, facts, emit),
-        files=_files(cluster),
+        files=named_files(cluster),
     )
 
 
-def _files(cluster: Cluster) -> dict[Path, bytes]:
+def named_files(cluster: Cluster) -> dict[Path, bytes]:
+    """The contents of the files on this machine that the inventory names. Raises InvalidInput."""
     registries = cluster.settings.containerd.registries.values()
     paths = [path for registry in registries for path in (registry.ca_file, registry.password_file) if path]
     paths += [source.file for target in cluster.settings.backup.targets.values() for source in target.secrets.values()]

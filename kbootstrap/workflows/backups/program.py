@@ -1,0 +1,68 @@
+"""The program of etcd hosts (components/backup.py), asked over SSH."""
+
+from collections.abc import Sequence
+
+from kbootstrap.components.backup import BUSY, PROGRAM
+from kbootstrap.errors import CommandFailed, Locked
+from kbootstrap.steps.step import quote
+from kbootstrap.transport.connection import Connection, Result
+
+RUN_SECONDS = 3 * 3600.0
+"""For one backup, or reading all again: as the unit has it."""
+LOOK_SECONDS = 180.0
+
+_NOT_THERE = 127
+_OWN = "etcd-backup: "
+
+
+def make(connection: Connection) -> str:
+    """One backup, copied and pruned; its ID. Raises CommandFailed with what is wrong, Locked while another is made."""
+    return _required(_asked(connection, ("run",), RUN_SECONDS), "the backup failed").text.splitlines()[-1]
+
+
+def refresh(connection: Connection) -> None:
+    """Has the host look at all targets. Raises CommandFailed."""
+    _required(_asked(connection, ("refresh",), LOOK_SECONDS), "the targets cannot be looked at")
+
+
+def verify(connection: Connection, place: str, backup: str | None) -> Result:
+    """Reads copies again; exit code 1 when one is not good."""
+    return _asked(connection, ("verify", place, *((backup,) if backup else ())), RUN_SECONDS)
+
+
+def prune(connection: Connection, place: str, *, only_plan: bool) -> list[str]:
+    """What was, or would be, deleted: each as `PLACE ID`. Raises CommandFailed."""
+    result = _asked(connection, ("prune", place, *(("plan",) if only_plan else ())), LOOK_SECONDS)
+    return _required(result, f"{place} could not be pruned").text.splitlines()
+
+
+def _asked(connection: Connection, arguments: Sequence[str], timeout: float) -> Result:
+    command = " ".join(quote(word) for word in (PROGRAM, *arguments))
+    result = connection.run(command, timeout=timeout)
+    if result.exit_code == BUSY:
+        raise Locked(result.errors.removeprefix(_OWN), host=result.host, hint="wait until it has ended")
+    if result.exit_code == _NOT_THERE:
+        raise CommandFailed("the host has no program for backups yet", host=result.host, hint="kbootstrap up")
+    return result
+
+
+def last_words(result: Result) -> str:
+    """What the program said last."""
+    return (_said(result) or [""])[-1]
+
+
+def _said(result: Result) -> list[str]:
+    return [line.removeprefix(_OWN) for line in result.errors.splitlines() if line.strip()]
+
+
+def _required(result: Result, what: str) -> Result:
+    """A failure in the program's own last words."""
+    if result.ok:
+        return result
+    raise CommandFailed(
+        last_words(result) or what,
+        host=result.host,
+        command=result.command,
+        output="\n".join(_said(result)[:-1]) or None,
+        hint="what was good before is still there: kbootstrap backup list",
+    )
