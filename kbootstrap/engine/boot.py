@@ -1,7 +1,6 @@
 """Waiting for a host that boots anew."""
 
 import time
-from contextlib import suppress
 
 from tenacity import RetryError, Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
@@ -37,11 +36,13 @@ def booted(connection: Connection, before: str, timeout: float) -> None:
         stop=stop_after_delay(timeout),
         wait=wait_fixed(PAUSE_SECONDS),
     )
-    with suppress(RetryError):
+    try:
         attempts(ask)
-        return
-    raise CheckFailed(
-        f"has not come back from its boot within {timeout:.0f} s",
-        host=connection.name,
-        hint="look at its console; once it answers, run the same command again",
-    )
+    except RetryError as error:
+        last = error.last_attempt.exception()
+        raise CheckFailed(
+            f"has not come back from its boot within {timeout:.0f} s",
+            host=connection.name,
+            output=str(last) if last else "it answers, and still runs since the boot before",
+            hint="look at its console; once it answers, run the same command again",
+        ) from last

@@ -11,6 +11,9 @@ from kbootstrap.steps.step import Change, Paths, fingerprint
 DELAY_SECONDS = 1
 """So that the session which asks for it ends in order."""
 
+_PUNCTUAL = "AccuracySec=100ms"
+"""By default a timer may be a minute late (man systemd.timer)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reboot:
@@ -29,7 +32,7 @@ class Reboot:
             return None
         return Change(
             title="boot the host anew",
-            script=f"systemd-run --quiet --on-active={DELAY_SECONDS} systemctl reboot",
+            script=f"systemd-run --quiet --on-active={DELAY_SECONDS} --timer-property={_PUNCTUAL} systemctl reboot",
             fingerprint=fingerprint("reboot"),
             diff=f"run {due.run} wants it" if due.run else "its packages ask for it",
             disrupts=True,
