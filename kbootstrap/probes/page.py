@@ -17,6 +17,10 @@ MARGIN = 120
 GAP = 26
 """Between two parts of the drawing."""
 
+MARK_ROWS = 2
+MARK_HEIGHT = 13
+"""Words of marks are above the plots, those of neighbours in different rows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -48,6 +52,16 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedMark:
+    """A moment: where it is, and where its words are and towards which side they run."""
+
+    x: float
+    y: int
+    text: str
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """What the template shows."""
 
@@ -68,7 +82,7 @@ class Page:
     replicas_y: int
     replicas_most: int
     replicas_budget_y: float
-    marks: tuple[tuple[float, str], ...]
+    marks: tuple[PlacedMark, ...]
     ticks: tuple[tuple[float, str], ...]
     grid: tuple[tuple[float, str], ...]
     height: int
@@ -85,7 +99,8 @@ def html(report: Report) -> bytes:
     """The whole file."""
     seen, summary = report.seen, report.summary
     axis = Axis(seen.began, seen.ended)
-    lanes, y = _stacked([(plot.lane(track, axis), plot.HEIGHT) for track in seen.samples.tracks], GAP)
+    top = GAP + MARK_ROWS * MARK_HEIGHT if seen.marks else GAP
+    lanes, y = _stacked([(plot.lane(track, axis), plot.HEIGHT) for track in seen.samples.tracks], GAP, top)
     replicas_y = y
     most = max([1, seen.replicas_wanted, *(count for _, count in seen.samples.census)])
     replicas = plot.replicas(seen, axis, most)
@@ -110,7 +125,7 @@ def html(report: Report) -> bytes:
         replicas_y=replicas_y,
         replicas_most=most,
         replicas_budget_y=round(plot.REPLICAS_HEIGHT * (1 - seen.replicas_wanted / most), 1),
-        marks=tuple((axis.x(mark.at), mark.text) for mark in seen.marks),
+        marks=tuple(_mark(axis.x(mark.at), mark.text, number) for number, mark in enumerate(seen.marks)),
         ticks=tuple(axis.ticks),
         grid=tuple((plot.height_of(seconds), label) for seconds, label in plot.GRID),
         height=y + GAP,
@@ -121,7 +136,7 @@ def html(report: Report) -> bytes:
 
 
 def _stacked(
-    parts: list[tuple[Lane, int]] | list[tuple[HostBars, int]], gap: int, y: int = GAP
+    parts: list[tuple[Lane, int]] | list[tuple[HostBars, int]], gap: int, y: int
 ) -> tuple[tuple[Placed, ...], int]:
     """The parts below one another, and where the next would be."""
     placed = []
@@ -129,6 +144,11 @@ def _stacked(
         placed.append(Placed(y, part, height))
         y += height + gap
     return tuple(placed), y
+
+
+def _mark(x: float, text: str, number: int) -> PlacedMark:
+    y = GAP + number % MARK_ROWS * MARK_HEIGHT
+    return PlacedMark(x, y, text, "start" if x < plot.WIDTH * 0.7 else "end")
 
 
 def _row(probe: ProbeSummary) -> Row:
