@@ -15,6 +15,7 @@ from kbootstrap.artifacts.catalogue import load_catalogue
 from kbootstrap.artifacts.obtain import obtain
 from kbootstrap.artifacts.source import Origin, SourceSettings
 from kbootstrap.checks.catalogue import CHECKS, Scope
+from kbootstrap.components import kube_apiserver
 from kbootstrap.components.kubectl import kubectl
 from kbootstrap.engine.journal import now, recorded, state_folder
 from kbootstrap.engine.lock import Owner, locked
@@ -53,6 +54,9 @@ from kbootstrap.workflows.restore.survey import restoring_survey
 from kbootstrap.workflows.survey import FirstLook, first_look, make_survey
 
 SEND_SECONDS = 900.0
+START_SECONDS = kube_apiserver.START_SECONDS + 30.0
+ELECTED = ("kube-controller-manager", "kube-scheduler")
+"""What elects a leader: their leases are called as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +179,8 @@ def restore(ready: Ready) -> None:
     on_all(members, lambda name, host: _send(name, host, ready.archive, emit))
     survey = restoring_survey(ready, builtin("restore"))
     execute(cluster, ready.connections, survey, ready.run)
+    if not ready.fresh:
+        forget_leaders(cluster, ready.connections, emit)
     start_everything(cluster, ready.connections, ready.run)
     if not ready.fresh:
         restart_dns(cluster, ready.connections, emit)
@@ -197,6 +203,20 @@ def start_everything(cluster: Cluster, connections: Mapping[str, Connection], ru
     """What `up` does: on bare hosts everything, else it starts what was stopped."""
     looks = first_look(cluster, connections)
     execute(cluster, connections, make_survey(cluster, connections, looks, builtin("up"), Path(), run.emit), run)
+
+
+def forget_leaders(cluster: Cluster, connections: Mapping[str, Connection], emit: Sink) -> None:
+    """Starts the apiservers, and drops the leases of controllers that run nowhere: who starts then leads at once.
+
+    Otherwise each would watch the lease of a leader of the past for 15 s. A host that has no apiserver yet, or where
+    it does not start, is for `up` to see to.
+    """
+    hosts = {host.name: connections[host.name] for host in cluster.control_planes}
+    leases = " ".join(f"lease/{name}" for name in ELECTED)
+    forget = kubectl(f"--namespace=kube-system delete --ignore-not-found {leases}")
+    with phase(emit, "leaders", cluster.control_planes[0].name):
+        on_all(hosts, lambda _name, host: host.run(f"systemctl start {kube_apiserver.UNIT}", timeout=START_SECONDS))
+        hosts[cluster.control_planes[0].name].run(f"for try in 1 2 3 4 5; do {forget} && exit; sleep 1; done")
 
 
 def restart_dns(cluster: Cluster, connections: Mapping[str, Connection], emit: Sink) -> None:

@@ -19,7 +19,7 @@ from kbootstrap.workflows.access import opened as opened_hosts
 from kbootstrap.workflows.apply import Run, execute
 from kbootstrap.workflows.playbooks import builtin
 from kbootstrap.workflows.restore.record import RECORD_FACTS, Record, done, under_way
-from kbootstrap.workflows.restore.restore import finish, restart_dns, start_everything
+from kbootstrap.workflows.restore.restore import finish, forget_leaders, restart_dns, start_everything
 from kbootstrap.workflows.restore.steps import UNDONE, Restoration
 from kbootstrap.workflows.restore.survey import restoring_survey
 from kbootstrap.workflows.survey import FirstLook, first_look
@@ -84,6 +84,7 @@ def undo(ready: Undo) -> None:
     """Does it. Whatever stops it, running it again goes on."""
     survey = restoring_survey(ready, builtin("restore-undo"))
     execute(ready.cluster, ready.connections, survey, ready.run)
+    forget_leaders(ready.cluster, ready.connections, ready.run.emit)
     start_everything(ready.cluster, ready.connections, ready.run)
     restart_dns(ready.cluster, ready.connections, ready.run.emit)
     finish(ready.cluster, ready.connections, UNDONE)
