@@ -1,73 +1,93 @@
 """`kill -9` of `up` at any moment, then `up` again: it converges.
 
-A moment is so many changes into the run and up to a second more: spread over the whole of it, however fast the
-machine is. `E2E_SEED` repeats a run's moments.
+A moment is so many changes into the bringing-up and up to a second more: ten of them, one in each tenth of it,
+however fast the machine is. `E2E_SEED` repeats a run's moments.
+
+Eight meet one and the same cluster: every `up` but the last goes on from what the killed one before it left, and is
+killed in turn. Two meet bare hosts, of other topologies.
 """
 
 import json
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 import pytest
 
-from kbootstrap.lab.spec import LabSpec, standard
 from tests.e2e.bed import Bed
 from tests.e2e.conftest import PREFIX, BedFactory
+from tests.e2e.topology import LOCAL, SINGLE, THREE, Topology, require
 
 SEED = int(os.environ.get("E2E_SEED") or random.SystemRandom().randrange(10**6))
-SMALL, LARGE = (1, 1), (3, 1)
-"""Control planes and workers."""
+MOMENTS = 10
 SUBNET = IPv4Network("198.18.43.0/24")
+NAME = f"{PREFIX}kill"
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When to kill: after this part of all changes, and so many seconds more."""
+    """When to kill: after this part of all changes that bare hosts need, and so many seconds more."""
 
     part: float
     seconds: float
-    hosts: tuple[int, int]
 
     def __str__(self) -> str:
-        return f"{self.part:.0%} and {self.seconds:.1f} s, {self.hosts[0]}+{self.hosts[1]} hosts, seed {SEED}"
+        return f"{self.part:.0%} and {self.seconds:.1f} s, seed {SEED}"
 
 
-def moments() -> Iterator[Moment]:
-    """One in each tenth of a run, so that none is left out; two of them with three control planes."""
+def moments() -> tuple[list[Moment], Mapping[str, tuple[Topology, Moment]]]:
+    """Those of the cluster that is killed again and again, in order, and those of bare hosts."""
     chance = random.Random(SEED)
-    large = {chance.randrange(2, 6), chance.randrange(6, 10)}
-    for number in range(10):
-        part = (number + chance.random()) / 10
-        yield Moment(part, chance.random(), LARGE if number in large else SMALL)
+    parts = [(number + chance.random()) / MOMENTS for number in range(MOMENTS)]
+    # The nearer the end, the shorter: what is left of the run takes seconds.
+    every = [Moment(part, chance.random() * (1 - part)) for part in parts]
+    apart = chance.sample(every, 2)
+    return [moment for moment in every if moment not in apart], {
+        f"{name}, {moment}": (topology, moment)
+        for name, topology, moment in zip(("single", "local"), (SINGLE, LOCAL), apart, strict=True)
+    }
 
 
-@pytest.mark.parametrize("moment", list(moments()), ids=str)
-def test_up_converges_after_a_kill(moment: Moment, beds: BedFactory) -> None:
-    bed = beds(lab(*moment.hosts))
-    total = sum(map(len, bed.plan().values()))
-    made = killed_after(bed, int(moment.part * total), moment.seconds)
-    bed.note(f"killed after {made} of {total} changes")
+AGAIN_AND_AGAIN, APART = moments()
+
+
+@pytest.mark.parametrize("moments", [AGAIN_AND_AGAIN], ids=[f"seed {SEED}"])
+def test_up_converges_after_being_killed_again_and_again(moments: Sequence[Moment], beds: BedFactory) -> None:
+    bed = beds(THREE.lab(NAME, SUBNET))
+    total = due(bed)
+    for moment in moments:
+        kill(bed, total, moment)
     bed.run("up").expect(0, "is ready")
-    bed.require_converged()
+    require(bed, THREE)
 
 
-def lab(control_planes: int, workers: int) -> LabSpec:
-    return standard(name=f"{PREFIX}kill", subnet=SUBNET, control_planes=control_planes, workers=workers)
+@pytest.mark.parametrize(("topology", "moment"), APART.values(), ids=APART.keys())
+def test_up_converges_after_a_kill(topology: Topology, moment: Moment, beds: BedFactory) -> None:
+    bed = beds(topology.lab(NAME, SUBNET), dict(topology.settings))
+    kill(bed, due(bed), moment)
+    bed.run("up").expect(0, "is ready")
+    require(bed, topology)
 
 
-def killed_after(bed: Bed, changes: int, seconds: float) -> int:
-    """How many changes `up` had made when it was killed."""
+def due(bed: Bed) -> int:
+    """How many changes `up` would make now."""
+    return sum(map(len, bed.plan().values()))
+
+
+def kill(bed: Bed, total: int, moment: Moment) -> None:
+    """Kill `up` when so much of all changes has been made, in this run and those before."""
+    before = total - due(bed)
     made = 0
     with bed.start("up", "--json") as process:
         assert process.stdout
         try:
-            while made < changes and (line := process.stdout.readline()):
+            while before + made < moment.part * total and (line := process.stdout.readline()):
                 made += json.loads(line)["event"] == "ChangeMade"
-            time.sleep(seconds)
+            time.sleep(moment.seconds)
+            assert process.poll() is None, f"ended before it could be killed: {moment}"
         finally:
             process.kill()
-    return made
+    bed.note(f"killed after {before} and {made} of {total} changes")
