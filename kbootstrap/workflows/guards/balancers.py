@@ -1,11 +1,12 @@
 """An apiserver out of every proxy's list, so that nobody is sent to it while it is stopped."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from kbootstrap.components.endpoint import PROGRAM as ENDPOINT_PROGRAM
 from kbootstrap.components.kube_apiserver import STOP_MARGIN_SECONDS
 from kbootstrap.components.kube_apiserver import UNIT as APISERVER
+from kbootstrap.errors import KbootstrapError
 from kbootstrap.pki import paths
 from kbootstrap.workflows.guards.scene import Scene
 from kbootstrap.workflows.parallel import on_all
@@ -29,23 +30,32 @@ def out_of_balancers(scene: Scene) -> Iterator[None]:
     if not scene.host.is_control_plane or len(scene.cluster.control_planes) == 1 or not _serves(scene):
         yield
         return
-    _tell(scene, "out", LONGEST_OUT, "could not take the apiserver out of the proxy's list")
+    try:
+        _tell(scene, "out", LONGEST_OUT, "could not take the apiserver out of the proxy's list")
+    except KbootstrapError:
+        with suppress(KbootstrapError):  # from the lists that it is out of: nothing will be done to it
+            _tell(scene, "in", BACK_SECONDS, "could not put the apiserver back into the proxy's list")
+        raise
     yield
     _tell(scene, "in", BACK_SECONDS, "the apiserver did not come back into the proxy's list")
 
 
 @contextmanager
 def apiserver_away(scene: Scene) -> Iterator[None]:
-    """The host's apiserver is stopped, after its clients have gone elsewhere: it asks its own host's etcd alone."""
-    if not (scene.host.is_control_plane and scene.host.is_etcd):
+    """The host's apiserver is stopped, after its clients have gone elsewhere: it asks its own host's etcd alone.
+
+    One that does not run (none is there yet, or it does not start) stays as it is.
+    """
+    is_beside_etcd = scene.host.is_control_plane and scene.host.is_etcd
+    if not (is_beside_etcd and scene.own.run(f"systemctl is-active --quiet {APISERVER}").ok):
         yield
         return
     with out_of_balancers(scene):
         delay = scene.cluster.settings.kube_apiserver.shutdown_delay_seconds + STOP_MARGIN_SECONDS
         scene.own.run(f"systemctl stop {APISERVER}", timeout=delay + 30).require("could not stop the apiserver")
         yield
-        start = f"systemctl is-enabled --quiet {APISERVER} && systemctl start {APISERVER}"
-        scene.own.run(start, timeout=BACK_SECONDS * scene.scale).require("could not start the apiserver again")
+        start = scene.own.run(f"systemctl start {APISERVER}", timeout=BACK_SECONDS * scene.scale)
+        start.require("could not start the apiserver again")
 
 
 def _serves(scene: Scene) -> bool:

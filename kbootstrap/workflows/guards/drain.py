@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from kbootstrap.components.cordons import CORDONED
 from kbootstrap.components.kubectl import kubectl
@@ -31,7 +31,8 @@ def drained(scene: Scene) -> Iterator[None]:
         _evict(scene)
     except KbootstrapError:
         if ours:
-            _uncordon(scene)
+            with suppress(KbootstrapError):  # the drain's own failure matters more, and the next run uncordons
+                _uncordon(scene)
         raise
     yield
     if ours:
@@ -87,6 +88,6 @@ def _blocking(scene: Scene) -> list[str]:
     pods = [
         pod
         for pod in seen[_PODS] or ()
-        if pod.node == scene.host.name and not pod.owner.startswith(UNDRAINED_KINDS) and not pod.terminating
+        if pod.node == scene.host.name and pod.owner.split(" ")[0] not in UNDRAINED_KINDS and not pod.terminating
     ]
     return [budget.said for budget in seen[_BUDGETS] if budget.allowed < 1 and any(budget.covers(pod) for pod in pods)]
