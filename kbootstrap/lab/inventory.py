@@ -9,7 +9,13 @@ _KUBERNETES = "1.36.4"
 _SETTINGS = """\
 # What hosts that share a machine's kernel need, and others do not.
 containerd: {restrict_oom_score_adj: true}           # they may lack CAP_SYS_RESOURCE
-kubelet: {config: {failCgroupV1: false}}             # the machine may still have cgroup v1
+kubelet:
+  config:
+    failCgroupV1: false                              # the machine may still have cgroup v1
+    # How full the machine's disk is, is not these hosts' affair: no eviction, no removal of images for it.
+    evictionHard: {memory.available: 100Mi, nodefs.available: 1Gi, imagefs.available: 1Gi}
+    imageGCHighThresholdPercent: 99
+    imageGCLowThresholdPercent: 98
 kube_proxy: {config: {conntrack: {maxPerCore: 0}}}   # its sysctls belong to the machine
 systemd: {limit_nofile: 16384}                       # below the machine's hard limit
 artifacts: {source: auto}
