@@ -1,7 +1,7 @@
 """The checks that playbooks name, and how long each may take."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kbootstrap.checks import glance
 from kbootstrap.checks.check import Check
@@ -66,6 +66,16 @@ def apiserver_ready(scope: Scope) -> Check:
         interval=0.1,
         hint="on the host: journalctl -u kube-apiserver",
     )
+
+
+def apiserver_well(scope: Scope) -> Check:
+    """The same, or it does not run at all: a run that was cut short stopped it, or it cannot start.
+
+    Then it is the first that a rollout mends, and must not keep it from beginning.
+    """
+    ready = apiserver_ready(scope)
+    probe = f"! systemctl is-active --quiet kube-apiserver || {ready.probe}"
+    return replace(ready, name="apiserver-well", probe=probe)
 
 
 def controllers_healthy(scope: Scope) -> Check:
@@ -145,6 +155,7 @@ CHECKS: Mapping[str, Callable[[Scope], Check]] = {
     "etcd-healthy": etcd_healthy,
     "etcd-in-step": etcd_in_step,
     "apiserver-ready": apiserver_ready,
+    "apiserver-well": apiserver_well,
     "controllers-healthy": controllers_healthy,
     "kubelet-healthy": kubelet_healthy,
     "node-ready": node_ready,

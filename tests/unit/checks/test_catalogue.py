@@ -129,6 +129,14 @@ def test_a_node_that_nobody_knows_is_not_ready(programs: Path) -> None:
     assert not shell(probe.replace(KUBECTL, stand_in(programs, "kubectl", "echo NotFound >&2; exit 1"))).ok
 
 
+@pytest.mark.parametrize(("runs", "ready", "well"), [(True, True, True), (True, False, False), (False, False, True)])
+def test_an_apiserver_that_does_not_run_is_for_the_rollout_to_mend(runs: bool, ready: bool, well: bool) -> None:
+    """One that runs and is not ready must be looked at first."""
+    fakes = f"systemctl() {{ [ {int(runs)} = 1 ]; }}; curl() {{ [ {int(ready)} = 1 ]; }}\n"
+    for name, expected in (("apiserver-well", well), ("apiserver-ready", ready)):
+        assert shell(fakes + check(name, TOPOLOGIES["vip"], "cp1").probe).ok == expected
+
+
 def test_who_is_asked() -> None:
     """The member itself, and for others any member; nodes are asked of the control plane."""
     external, vip = TOPOLOGIES["external-etcd"], TOPOLOGIES["vip"]
