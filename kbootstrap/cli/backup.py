@@ -12,6 +12,7 @@ from rich.table import Table
 
 from kbootstrap.cli import options
 from kbootstrap.cli.console import watching
+from kbootstrap.cli.words import age
 from kbootstrap.errors import CheckFailed, InvalidInput
 
 if TYPE_CHECKING:
@@ -45,11 +46,7 @@ def run(
     if json_:
         typer.echo(json.dumps(made))
     for host, backup in made.items():
-        console.print(f"{escape(backup)} is on {escape(_and(host, *cluster.settings.backup.targets))}.")
-
-
-def _and(*places: str) -> str:
-    return ", ".join(places)
+        console.print(f"{escape(backup)} is on {escape(host)}; kbootstrap backup list shows its copies.")
 
 
 @backup_app.command("list")
@@ -72,7 +69,7 @@ def show(found: "Overview", console: Console) -> None:
     """Prints the list and the recovery point."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for title in ("backup", "age", "size", "revision", "copies", "verified", "rehearsed"):
-        table.add_column(title, header_style="dim", overflow="fold")
+        table.add_column(title, header_style="dim", overflow="fold", no_wrap=title == "backup")
     for kept in found.backups:
         table.add_row(*_row(kept, found))
     if found.backups:
@@ -110,16 +107,6 @@ def _recovery_point(found: "Overview") -> str:
     proven = "" if point.proven else " It is unproven: kbootstrap backup rehearse"
     old = age((found.seen_at - point.made).total_seconds())
     return f"Recovery point now: [bold]{point.id}[/], {old} ago{behind}.{proven}"
-
-
-def age(seconds: float) -> str:
-    """A time span in its largest units."""
-    minutes = max(0, int(seconds)) // 60
-    if minutes < 1:
-        return f"{max(0, int(seconds))} s"
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} d"
 
 
 @backup_app.command()

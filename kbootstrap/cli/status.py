@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from kbootstrap.cli import options
+from kbootstrap.cli.words import age
 from kbootstrap.errors import CheckFailed
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def show_status(found: "Status", console: Console) -> None:
         ("control plane", _control_plane(found)),
         ("nodes", _nodes(found)),
         ("certificates", _certificates(found)),
+        ("backups", _backups(found)),
         ("last run", _last_run(found)),
         ("unreachable", (f"{BAD} {escape(host)}: {escape(unread.why)}" for host, unread in found.unreachable.items())),
     ):
@@ -141,6 +143,22 @@ def _certificates(found: "Status") -> Iterator[str]:
         return
     first, host = min(known, key=lambda pair: pair[0].not_after)
     yield f"{first.days_left(found.seen_at)} days left: {first.path} on {escape(host)} is the first to expire"
+
+
+def _backups(found: "Status") -> Iterator[str]:
+    if found.backups is None:
+        yield "none are made: the inventory has no recipients for them"
+        return
+    point = found.backups.recovery_point
+    if point is None:
+        yield f"{UNKNOWN if found.unreachable else BAD} no good one is known"
+    else:
+        proven = "proven" if point.proven else "unproven"
+        old = age((found.seen_at - point.made).total_seconds())
+        yield f"{GOOD} last good {old} ago: {point.id} on {escape(', '.join(point.good))} ({proven})"
+    for host, last in found.backups.runs.items():
+        if not last.ok:
+            yield f"{BAD} {escape(host):<10} the last one failed"
 
 
 def _last_run(found: "Status") -> Iterator[str]:

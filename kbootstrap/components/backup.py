@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from kbootstrap.components.binaries import LIBEXEC, LOCAL_BIN
 from kbootstrap.components.etcd import client_url
@@ -36,6 +37,13 @@ STAGGER_SECONDS = 30
 """From one host's scheduled backup to the next one's, so that the disks of all members are not busy at once."""
 RUN_SECONDS = 3 * 3600
 """For one backup: 8 GiB, etcd's largest, at 2 MB/s to a target, and read back."""
+
+_DEFAULTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "s3": {"no_check_bucket": "true"},  # a bucket that is gone must be an error, not be made anew
+        "sftp": {"disable_hashcheck": "true"},  # all is read back anyhow, and many servers run no commands
+    }
+)
 
 KEYS = (
     paths.CA_CERTIFICATE,
@@ -160,13 +168,11 @@ def remote_path(name: str, target: Target, cluster: str) -> str:
 
 def _remote(target: Target, files: Mapping[Path, bytes]) -> dict[str, str]:
     """The target as rclone's configuration has it: one line for each value, a key's line breaks as `\\n`."""
-    # A bucket that is gone must be an error, not be made anew.
-    defaults = {"no_check_bucket": "true"} if target.type == "s3" else {}
     secrets = {
         name: files[source.file].decode().strip().replace("\r", "").replace("\n", "\\n")
         for name, source in target.secrets.items()
     }
-    return {"type": target.type, **defaults, **target.options, **secrets}
+    return {"type": target.type, **_DEFAULTS.get(target.type, {}), **target.options, **secrets}
 
 
 def _schedule(site: Site, wanted: Backup) -> list[Step]:

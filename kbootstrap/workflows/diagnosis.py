@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from kbootstrap.components import etcd, keepalived, nginx
+from kbootstrap.components import backup, etcd, keepalived, nginx
 from kbootstrap.model.settings import Settings
 from kbootstrap.workflows.past import CUT_SHORT
 from kbootstrap.workflows.status import Status, said
@@ -29,7 +29,19 @@ class Trouble:
 
 def troubles(status: Status, settings: Settings) -> list[Trouble]:
     """Everything that is not as it should be, what matters most first. Empty for a healthy cluster."""
-    sources = (_unreachable, _endpoint, _vip, _quorum, _members, _services, _health, _nodes, _certificates, _runs)
+    sources = (
+        _unreachable,
+        _endpoint,
+        _vip,
+        _quorum,
+        _members,
+        _services,
+        _health,
+        _nodes,
+        _certificates,
+        _backups,
+        _runs,
+    )
     return [trouble for source in sources for trouble in source(status, settings)]
 
 
@@ -148,6 +160,26 @@ def _certificates(status: Status, settings: Settings) -> Iterator[Trouble]:
             left = first.days_left(status.seen_at)
             what = "has expired" if left < 0 else f"expires in {left} days"
             yield Trouble(host, f"the certificate {first.path} {what}", "`kbootstrap up` issues it anew")
+
+
+def _backups(status: Status, settings: Settings) -> Iterator[Trouble]:
+    if status.backups is None:
+        return
+    for host, last in status.backups.runs.items():
+        if not last.ok:
+            yield Trouble(
+                host,
+                f"its last backup ({last.at}) failed: {last.error}",
+                f"`kbootstrap backup run --limit {host}`; on the host: journalctl -u {backup.SERVICE} -t etcd-backup",
+            )
+    for kept in status.backups.backups:
+        for place, why in kept.damaged.items():
+            yield Trouble(
+                place, f"its copy of {kept.id} is damaged: {why}", "`kbootstrap backup list` shows the others"
+            )
+    scheduled = settings.backup.schedule is not None
+    if scheduled and status.backups.recovery_point is None and not status.unreachable and not status.backups.runs:
+        yield Trouble("backups", "there is none yet", "`kbootstrap backup run`, or wait for the schedule")
 
 
 def _runs(status: Status, _: Settings) -> Iterator[Trouble]:

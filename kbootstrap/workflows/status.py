@@ -26,6 +26,8 @@ from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.pki import paths
 from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows.access import reached
+from kbootstrap.workflows.backups.hosts import BACKUPS
+from kbootstrap.workflows.backups.overview import Overview, summarize
 from kbootstrap.workflows.footprint import CONTROL_PLANE_UNITS, units
 from kbootstrap.workflows.parallel import on_all
 from kbootstrap.workflows.past import PastRun, merge
@@ -121,6 +123,8 @@ class Status:
     missing_nodes: tuple[str, ...]
     certificates: Mapping[str, Expiry | None]
     """Of each host, the one that expires first."""
+    backups: Overview | None
+    """As the etcd hosts know it, without a look at the targets; None where the inventory wants none."""
     last_run: PastRun | None
     lock: Owner | None
 
@@ -167,6 +171,7 @@ def status_facts(cluster: Cluster, host: Host) -> Sequence[Fact[Any]]:
         found += [*_healths(cluster, host).values(), _NODES]
     if host.is_etcd:
         found.append(_ETCD)
+        found += [BACKUPS] if cluster.settings.backup.on else []
     return found
 
 
@@ -200,10 +205,19 @@ def condition(cluster: Cluster, seen: Mapping[str, Facts], unreachable: Mapping[
         stopped=tuple(_stopped(cluster, seen)),
         api=api,
         missing_nodes=_missing_nodes(cluster, api),
+        backups=_backups(cluster, seen, now),
         certificates={name: _first(facts[_CERTIFICATES]) for name, facts in seen.items()},
         last_run=next(iter(merge(entries)[-1:]), None),
         lock=next(iter(locks), None),
     )
+
+
+def _backups(cluster: Cluster, seen: Mapping[str, Facts], now: datetime) -> Overview | None:
+    if not cluster.settings.backup.on:
+        return None
+    views = {host.name: seen[host.name] for host in cluster.etcd_members if host.name in seen}
+    members = [facts[_ETCD] for facts in views.values()]
+    return summarize({name: facts[BACKUPS] for name, facts in views.items()}, None, members, now)
 
 
 def _first(expiries: tuple[Expiry, ...]) -> Expiry | None:

@@ -68,7 +68,7 @@ def _phase(what: str, host: str, emit: Sink, failures: list[KbootstrapError]) ->
     except KbootstrapError as failure:
         failures.append(failure)
         error = failure.message
-    emit(PhaseFinished(what, host, time.monotonic() - began, error is None, error))
+    emit(PhaseFinished(what, host, time.monotonic() - began, int(error is None), error))
 
 
 def _raise(failures: Sequence[KbootstrapError]) -> None:

@@ -1,5 +1,6 @@
 """The targets as this machine sees them, with an rclone of its own: also when no host of the cluster is left."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -51,7 +52,9 @@ class TargetFolder:
     ) -> subprocess.CompletedProcess[bytes]:
         command = [*_RCLONE, "--config", str(self.config), *arguments]
         try:
-            return subprocess.run(command, input=stdin, capture_output=True, timeout=timeout, check=False)
+            return subprocess.run(
+                command, input=stdin, capture_output=True, timeout=timeout, check=False, env=_environment()
+            )
         except subprocess.TimeoutExpired:
             raise CommandFailed(f"the target {self.name} does not answer within {timeout:.0f} s") from None
 
@@ -60,6 +63,11 @@ class TargetFolder:
             said = done.stderr.decode(errors="replace").strip().splitlines()
             raise CommandFailed(f"target {self.name}: {what}", output="\n".join(said[-3:]))
         return done.stdout.decode(errors="replace")
+
+
+def _environment() -> dict[str, str]:
+    """Without what would speak for other accounts than the inventory's."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "RCLONE_"))}
 
 
 @contextmanager
