@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,23 +15,14 @@ from rich.markup import escape
 
 from kbootstrap.cli import options
 from kbootstrap.cli.console import watching
+from kbootstrap.cli.proof import Identity, Origin, required_identity
 from kbootstrap.cli.timing import Timings
 from kbootstrap.cli.verify import verify
-from kbootstrap.errors import InvalidInput
 from kbootstrap.events import Event, Sink, ignore
 
 if TYPE_CHECKING:
     from kbootstrap.model.cluster import Cluster
     from kbootstrap.workflows.restore.restore import Order, Ready
-
-Identity = Annotated[
-    Path | None,
-    typer.Option("--identity", envvar="KBOOTSTRAP_AGE_IDENTITY", help="File with the age private key."),
-]
-Origin = Annotated[
-    str | None,
-    typer.Option("--from", help="Where the backup is: a folder here, a host, or a target. Default: wherever it is."),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -112,21 +103,19 @@ class _Screen:
 def _order(wanted: str, identity: Path | None, origin: str | None, without: tuple[str, ...]) -> "Order":
     from kbootstrap.workflows.restore.restore import Order  # noqa: PLC0415
 
-    if identity is None:
-        raise InvalidInput(
-            "a backup is encrypted, and the key to it is not on the cluster",
-            hint="--identity FILE names the age private key, or KBOOTSTRAP_AGE_IDENTITY does",
-        )
-    return Order(identity.expanduser(), wanted, origin, without)
+    return Order(required_identity(identity), wanted, origin, without)
 
 
 def _restore(cluster: "Cluster", order: "Order", screen: _Screen, *, ask: bool) -> float:
     """Seconds from the answer until the endpoint is ready."""
     from kbootstrap.engine.lock import new_owner  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.workflows.backups.targets import target_sources  # noqa: PLC0415
     from kbootstrap.workflows.restore import restore as workflow  # noqa: PLC0415
 
     with ExitStack() as stack:
         with screen.progress():
+            targets = stack.enter_context(target_sources(cluster, screen.emit))
+            order = replace(order, targets=targets)
             ready = stack.enter_context(workflow.prepared(cluster, order, new_owner("restore"), screen.emit))
         if not screen.json_:
             _show(ready, order, screen)

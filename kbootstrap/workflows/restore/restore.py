@@ -67,7 +67,7 @@ class Order:
     wanted: str = LATEST
     origin: str | None = None
     without: tuple[str, ...] = ()
-    targets: tuple[Source, ...] = ()
+    targets: Sequence[Source] = ()
 
 
 @dataclass(frozen=True, slots=True)

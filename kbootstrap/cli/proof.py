@@ -1,0 +1,82 @@
+"""`backup rehearse` and `backup runbook`: whether backups are good, and what to do when they are needed."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from kbootstrap.cli import options
+from kbootstrap.cli.console import watching
+from kbootstrap.errors import InvalidInput
+
+Identity = Annotated[
+    Path | None,
+    typer.Option("--identity", "-I", envvar="KBOOTSTRAP_AGE_IDENTITY", help="File with the age private key."),
+]
+Origin = Annotated[
+    str | None,
+    typer.Option("--from", help="Where the backup is: a folder here, a host, or a target. Default: wherever it is."),
+]
+
+
+def required_identity(identity: Path | None) -> Path:
+    """The key's file. Raises InvalidInput."""
+    if identity is None:
+        raise InvalidInput(
+            "a backup is encrypted, and the key to it is not on the cluster",
+            hint="--identity FILE names the age private key, or KBOOTSTRAP_AGE_IDENTITY does",
+        )
+    return identity.expanduser().absolute()
+
+
+def rehearse(
+    backup: Annotated[str, typer.Argument(metavar="[ID|latest]", help="Which backup.")] = "latest",
+    inventory: options.Inventory = options.DEFAULT_INVENTORY,
+    identity: Identity = None,
+    origin: Origin = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(help="Do it by itself on this machine: a systemd calendar event such as 'Sun 04:00', or off."),
+    ] = None,
+    json_: options.Json = False,
+) -> None:
+    """Restores a backup in a scratch place on this machine, reads it, and notes beside it that it is proven."""
+    from kbootstrap.workflows.backups.targets import target_sources  # noqa: PLC0415
+    from kbootstrap.workflows.rehearsal.rehearse import rehearse as workflow  # noqa: PLC0415 - heavy; not for --help
+
+    cluster, key = options.load(inventory), required_identity(identity)
+    console = Console(stderr=json_)
+    if schedule is not None:
+        from kbootstrap.workflows.rehearsal import schedule as timers  # noqa: PLC0415
+
+        console.print(
+            timers.schedule(timers.Timetable(cluster.name, schedule, inventory.absolute(), key, origin)),
+            highlight=False,
+        )
+        return
+    with watching(console) as emit, target_sources(cluster, emit) as targets:
+        proof = workflow(cluster, backup, origin, key, emit, targets)
+    if json_:
+        typer.echo(proof.as_json().rstrip())
+        return
+    console.print(
+        f"[green]proven[/]: {escape(proof.id)}, revision {proof.revision}, {proof.keys} keys,"
+        f" {proof.objects['secrets']} Secrets read, in {proof.seconds:.1f} s",
+        highlight=False,
+    )
+
+
+def runbook(
+    inventory: options.Inventory = options.DEFAULT_INVENTORY,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File; default: standard output.")] = None,
+) -> None:
+    """What to do when this cluster is lost, to be printed: its hosts, targets, keys, and the commands."""
+    from kbootstrap.workflows.restore.runbook import runbook as workflow  # noqa: PLC0415
+
+    text = workflow(options.load(inventory), inventory.absolute())
+    if output is None:
+        typer.echo(text.rstrip())
+    else:
+        options.write(output, text)
