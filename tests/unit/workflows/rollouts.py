@@ -1,7 +1,6 @@
 """Rollouts on paper: what the built-in playbooks would change, in which order, on hosts that have these versions."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from ipaddress import IPv4Address
 
 from kbootstrap.components.binaries import OPT
@@ -41,9 +40,20 @@ def everywhere(cluster: Cluster, version: Version) -> Installed:
 
 def rollout(cluster: Cluster, playbook: Playbook, there: Installed, target: Version) -> Iterator[tuple[Task, ...]]:
     """The batches of a playbook, in order, with the changes of links that are due."""
+    tasks = tasks_of(cluster, playbook, there, target)
     for phase in playbook.phases:
-        tasks = [_task(phase, host, there, target) for host in cluster.hosts if selected(phase.hosts, cluster, host)]
-        yield from (tuple(batch) for batch in batches(phase, tasks))
+        of_phase = [task for task in tasks if task.phase == phase.phase]
+        yield from (tuple(batch) for batch in batches(phase, of_phase))
+
+
+def tasks_of(cluster: Cluster, playbook: Playbook, there: Installed, target: Version) -> tuple[Task, ...]:
+    """The same, phase by phase."""
+    return tuple(
+        _task(phase, host, there, target)
+        for phase in playbook.phases
+        for host in cluster.hosts
+        if selected(phase.hosts, cluster, host)
+    )
 
 
 def _task(phase: Phase, host: Host, there: Installed, target: Version) -> Task:
@@ -60,8 +70,3 @@ def use(part: str) -> Change:
 def parts_of(task: Task) -> list[str]:
     """The parts that a task changes, in its order."""
     return [change.fingerprint for change in task.changes]
-
-
-def without(cluster: Cluster, *names: str) -> Cluster:
-    """The cluster without some hosts."""
-    return replace(cluster, hosts=tuple(host for host in cluster.hosts if host.name not in names))
