@@ -1,7 +1,9 @@
 """Hosts that are not fit or not reachable: an error names the host and the remedy, and nothing is changed anywhere."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -71,25 +73,6 @@ def test_all_hosts_that_cannot_be_reached_are_named(bed: Bed) -> None:
         bed.lab.wait_ssh()
 
 
-def test_a_disk_that_is_full(bed: Bed) -> None:
-    """A file system of 20 MB where etcd's data will be."""
-    bed.ssh("cp1", "mount -t tmpfs -o size=20m small /var/lib/etcd")
-    try:
-        with unchanged(bed, "cp1", "w2"):
-            refused(bed, UNFIT, "cp1: /var/lib/etcd has", "make room")
-    finally:
-        bed.ssh("cp1", "umount /var/lib/etcd")
-
-
-def test_a_disk_that_is_read_only(bed: Bed) -> None:
-    bed.ssh("w2", "mount -t tmpfs -o ro small /var/lib/containerd")
-    try:
-        with unchanged(bed, "cp1", "w2"):
-            refused(bed, UNFIT, "w2: /var/lib/containerd is mounted read-only", "remount")
-    finally:
-        bed.ssh("w2", "umount /var/lib/containerd")
-
-
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
@@ -131,31 +114,6 @@ def _restore_host_key(bed: Bed, key: str, saved: str) -> None:
     bed.lab.wait_ssh()
 
 
-@pytest.mark.parametrize(
-    ("host", "port", "needed"), [("cp1", 6443, "the API"), ("cp1", 2379, "etcd"), ("w2", 10250, "kubelet")]
-)
-def test_a_port_that_is_taken(bed: Bed, host: str, port: int, needed: str) -> None:
-    """By another sshd, as there is no other server on a bare host."""
-    bed.ssh(host, f"systemd-run --quiet --unit=squatter /usr/sbin/sshd -D -p {port}")
-    try:
-        with unchanged(bed, "cp1", "w2"):
-            refused(bed, UNFIT, f"{host}: tcp port {port}, needed for {needed}", "squatter.service")
-    finally:
-        bed.ssh(host, "systemctl stop squatter")
-
-
-def test_a_clock_that_is_off(bed: Bed) -> None:
-    """Simulated: the hosts share this machine's clock, so one gets a `date` that says ten minutes more."""
-    fake = '#!/bin/sh\\n[ $# != 1 ] || exec /root/date --date=+10min "$1"\\nexec /root/date "$@"\\n'
-    bed.ssh("w2", f"cp /usr/bin/date /root/date; printf '{fake}' >/root/fake; chmod +x /root/fake")
-    bed.ssh("w2", "mount --bind /root/fake /usr/bin/date")
-    try:
-        with unchanged(bed, "cp1", "w2"):
-            refused(bed, UNFIT, "w2: its clock is 10 min ahead", "chrony")
-    finally:
-        bed.ssh("w2", "umount /usr/bin/date")
-
-
 def test_another_machine_has_the_vip(bed: Bed) -> None:
     """A worker has taken the address meanwhile; this machine does not ask for it before `up` does."""
     bed.ssh("w2", f"ip address add {bed.spec.vip}/32 dev eth0")
@@ -168,20 +126,89 @@ def test_another_machine_has_the_vip(bed: Bed) -> None:
         bed.write({})
 
 
-def test_another_kubernetes(bed: Bed) -> None:
-    bed.ssh("cp1", "mkdir -p /etc/kubernetes/manifests; touch /etc/kubernetes/manifests/etcd.yaml")
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """What makes a host unfit; what is said of it, and the remedy."""
+
+    host: str
+    spoil: str
+    mend: str
+    message: str
+    hint: str
+
+
+def taken(host: str, port: int, needed: str) -> Unfit:
+    """A port that another sshd has, as there is no other server on a bare host."""
+    unit = f"squatter-{port}"
+    return Unfit(
+        host,
+        f"systemd-run --quiet --unit={unit} /usr/sbin/sshd -D -p {port}",
+        f"systemctl stop {unit}",
+        f"tcp port {port}, needed for {needed}",
+        f"{unit}.service",
+    )
+
+
+FAKE_DATE = '#!/bin/sh\\n[ $# != 1 ] || exec /root/date --date=+10min "$1"\\nexec /root/date "$@"\\n'
+"""Ten minutes ahead: the hosts share this machine's clock."""
+
+UNFIT_HOSTS = (
+    # A file system of 20 MB where etcd's data will be.
+    Unfit(
+        "cp1",
+        "mount -t tmpfs -o size=20m small /var/lib/etcd",
+        "umount /var/lib/etcd",
+        "/var/lib/etcd has",
+        "make room",
+    ),
+    Unfit(
+        "w2",
+        "mount -t tmpfs -o ro small /var/lib/containerd",
+        "umount /var/lib/containerd",
+        "/var/lib/containerd is mounted read-only",
+        "remount",
+    ),
+    taken("cp1", 6443, "the API"),
+    taken("cp1", 2379, "etcd"),
+    taken("cp1", 10250, "kubelet"),
+    taken("w2", 10250, "kubelet"),
+    Unfit(
+        "w2",
+        f"cp /usr/bin/date /root/date; printf '{FAKE_DATE}' >/root/fake; chmod +x /root/fake;"
+        " mount --bind /root/fake /usr/bin/date",
+        "umount /usr/bin/date",
+        "its clock is 10 min ahead",
+        "chrony",
+    ),
+    Unfit(
+        "cp1",
+        "mkdir -p /etc/kubernetes/manifests; touch /etc/kubernetes/manifests/etcd.yaml",
+        "rm -r /etc/kubernetes",
+        "has static pods",
+        "kubeadm reset",
+    ),
+)
+
+
+def test_everything_that_makes_hosts_unfit_is_named_at_once(bed: Bed) -> None:
+    """Each of it stops a run, with its remedy: findings are judged one by one."""
+    for unfit in UNFIT_HOSTS:
+        bed.ssh(unfit.host, unfit.spoil)
     try:
         with unchanged(bed, "cp1", "w2"):
-            refused(bed, UNFIT, "cp1: has static pods", "kubeadm reset")
+            refused(bed, UNFIT, *(f"{unfit.host}: {unfit.message}" for unfit in UNFIT_HOSTS))
+        hosts = json.loads(bed.run("preflight", "--json").expect(UNFIT).out)["hosts"]
+        stops = [finding for host in hosts for finding in host["findings"] if finding["stops"]]
+        for unfit in UNFIT_HOSTS:
+            [said] = [
+                f"{finding['message']} {finding['hint']}"
+                for finding in stops
+                if finding["host"] == unfit.host and unfit.message in finding["message"]
+            ]
+            assert unfit.hint in said
+        assert len(stops) == len(UNFIT_HOSTS)
     finally:
-        bed.ssh("cp1", "rm -r /etc/kubernetes")
-
-
-def test_every_unfit_host_is_named_at_once(bed: Bed) -> None:
-    for host in ("cp1", "w2"):
-        bed.ssh(host, "systemd-run --quiet --unit=squatter /usr/sbin/sshd -D -p 10250")
-    try:
-        refused(bed, UNFIT, "cp1: tcp port 10250", "w2: tcp port 10250")
-    finally:
-        for host in ("cp1", "w2"):
-            bed.ssh(host, "systemctl stop squatter")
+        for unfit in UNFIT_HOSTS:
+            bed.ssh(unfit.host, unfit.mend)
+    fit = json.loads(bed.run("preflight", "--json").expect(0).out)
+    assert fit["errors"] == 0
