@@ -14,8 +14,9 @@ from tests.unit.workflows.guards.stage import BROKEN, Stage
 
 VIP, LOCAL = TOPOLOGIES["vip"], TOPOLOGIES["local"]
 READY = "curl .*https://198.18.0.1[123]:6443/readyz"
-OUT = "/opt/kbootstrap/libexec/kube-endpoint out 198.18.0.11 900"
-IN = "/opt/kbootstrap/libexec/kube-endpoint in 198.18.0.11 120"
+PROGRAM = "/opt/kbootstrap/libexec/kube-endpoint"
+OUT = f"[ ! -x {PROGRAM} ] || {PROGRAM} out 198.18.0.11 900"
+IN = f"[ ! -x {PROGRAM} ] || {PROGRAM} in 198.18.0.11 120"
 ACTIVE = "systemctl is-active --quiet kube-apiserver.service"
 STOP = "systemctl stop kube-apiserver.service"
 START = "systemctl start kube-apiserver.service"
