@@ -34,15 +34,15 @@ def load(inventory: Path) -> "Cluster":
 
 def batch_size(text: str | None) -> "Serial | None":
     """What `--batch` says. Raises InvalidInput."""
-    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
+    from pydantic import TypeAdapter  # noqa: PLC0415
 
     from kbootstrap.model.settings import Serial  # noqa: PLC0415
 
     if text is None:
         return None
     try:
-        size: Serial = TypeAdapter(Serial).validate_python(int(text) if text.isdigit() else text)
-    except ValidationError:
+        size: Serial = TypeAdapter(Serial).validate_python(int(text) if text.isdecimal() else text)
+    except ValueError:  # pydantic's are, too
         raise InvalidInput(f"--batch: {text!r} is neither a number above 0 nor a percentage", hint="e.g. 20%") from None
     return size
 

@@ -119,16 +119,22 @@ def _order(to: str | None, back: bool, batch: str | None, **switches: bool) -> "
     if to is not None and back:
         raise InvalidInput("say --to or --back, not both")
     try:
-        target = Version.parse(to) if to else None
+        target = None if to is None else Version.parse(to)
     except ValueError as error:
         raise InvalidInput(f"--to: {error}") from error
     return Order(target, back, options.batch_size(batch), **switches)
 
 
 def _write_version(inventory: Path, target: "Version", console: Console, *, json_: bool) -> None:
+    """Into the inventory. One that cannot be changed is for the user to change: the cluster is what it should be."""
     from kbootstrap.model.edit import set_version  # noqa: PLC0415
 
-    if set_version(inventory, target) and not json_:
+    try:
+        changed = set_version(inventory, target)
+    except InvalidInput as error:
+        typer.echo(f"warning: {error}; write kubernetes: {target} into it yourself", err=True)
+        return
+    if changed and not json_:
         console.print(f"{escape(str(inventory))} now says kubernetes: {target}.", highlight=False)
 
 
