@@ -1,10 +1,13 @@
 """The playbooks that come with the package, and names that nobody knows in others."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from kbootstrap.checks.catalogue import CHECKS
+from kbootstrap.engine.playbook import Phase
+from kbootstrap.engine.selectors import SELECTORS
 from kbootstrap.errors import InvalidInput, Problem
 from kbootstrap.resources import folder
 from kbootstrap.workflows.guards.catalogue import GUARDS
@@ -26,6 +29,21 @@ def test_every_playbook_that_comes_with_the_package_loads(name: str) -> None:
 
 def test_there_are_playbooks() -> None:
     assert {"up", *ROLLOUTS} <= set(NAMES)
+
+
+def test_every_name_is_explained() -> None:
+    text = (folder("playbooks").parent / "docs" / "playbooks.md").read_text()
+    rows = {name for line in text.splitlines() if line.startswith("| ") for name in re.findall("`([^`]+)`", line)}
+    assert {*GUARDS, *CHECKS, *LEADERS, *SELECTORS, *Phase.model_fields} <= rows
+
+
+def test_the_examples_that_are_explained_are_playbooks(tmp_path: Path) -> None:
+    text = (folder("playbooks").parent / "docs" / "playbooks.md").read_text()
+    examples = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert len(examples) == 2
+    for example in examples:
+        (tmp_path / "own.yml").write_text(example)
+        assert load_playbook(tmp_path / "own.yml", TOPOLOGIES["vip"]).phases
 
 
 def problems(text: str, tmp_path: Path) -> list[Problem]:
