@@ -6,16 +6,12 @@ What counts is written down in docs/probes.md.
 import asyncio
 import json
 import ssl
-from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from kbootstrap.probes.answer import Answer
 from kbootstrap.probes.line import Ended, Line, opened, plugged, said
 from kbootstrap.probes.spec import Target
-
-RECONNECT_PATIENCE = 1.0
-"""Seconds until a kept connection's successor is tried anew: a lost SYN is repeated after 1, 3 and 7 s only."""
 
 MESSAGE_LENGTH = 160
 """How much of an error's text is kept."""
@@ -73,34 +69,36 @@ async def ask_anew(way: Way, request: bytes, deadline: float) -> Outcome:
         try:
             return Outcome(body=(await _answered(line, request, deadline)).body)
         finally:
-            line.close("not needed any more")
+            line.close()
     except Missed as missed:
         return Outcome(missed.reason, maybe=missed.maybe)
 
 
 class Kept:
-    """A connection that is kept open, and opened anew when it has ended."""
+    """A connection that is kept open between requests.
+
+    While it is busy with one, the next has a connection of its own: as with every HTTP/1.1 client, an answer that is
+    late holds up no other request.
+    """
 
     def __init__(self, way: Way) -> None:
         self._way = way
-        self._line: Line | None = None
-        self._opening: asyncio.Task[Line] | None = None
+        self._idle: Line | None = None
 
     async def ask(self, request: bytes, deadline: float) -> Outcome:
-        """On the connection as it is; on a new one if the server gives it up (see `Missed.again`)."""
+        """On the connection that was kept; on a new one if there is none, or the server gives it up meanwhile."""
+        line, self._idle = self._idle, None
         moved, maybe = "", False
-        if self._line is not None and self._line.is_open:
+        if line is not None and line.is_open:
             try:
-                return Outcome(body=(await _answered_by_shared(self._line, request, deadline)).body)
+                return Outcome(body=(await self._on(line, request, deadline)).body)
             except Missed as missed:
                 if not missed.again:
                     return Outcome(missed.reason, maybe=missed.maybe)
                 moved, maybe = missed.reason, missed.maybe
         try:
-            line = await self._new_line(deadline)
-            # One that was moved has lost a part of its patience: that proves nothing against the new connection.
-            answer = await (_answered if moved else _answered_by_shared)(line, request, deadline)
-            return Outcome(moved=moved, body=answer.body)
+            line = await _connected(self._way, deadline)
+            return Outcome(moved=moved, body=(await self._on(line, request, deadline)).body)
         except Missed as missed:
             if moved and missed.status == HTTPStatus.CONFLICT:
                 return Outcome(moved=moved)  # the first time it was carried out after all
@@ -108,26 +106,18 @@ class Kept:
 
     def close(self) -> None:
         """Ends the connection."""
-        if self._line is not None:
-            self._line.close("not needed any more")
+        if self._idle is not None:
+            self._idle.close()
 
-    async def _new_line(self, deadline: float) -> Line:
-        """The kept connection, opened if it is not; requests that wait for it wait together."""
-        while self._line is None or not self._line.is_open:
-            if self._opening is None or self._opening.done():
-                patience = asyncio.get_running_loop().time() + RECONNECT_PATIENCE
-                self._opening = asyncio.create_task(_connected(self._way, patience))
-            try:
-                with suppress(_TooLate):
-                    async with asyncio.timeout_at(deadline):
-                        self._line = await asyncio.shield(self._opening)
-            except TimeoutError:
-                raise Missed(_about(self._way, "no connection")) from None
-        return self._line
-
-
-class _TooLate(Missed):
-    """Nothing happened in time."""
+    async def _on(self, line: Line, request: bytes, deadline: float) -> Answer:
+        """Keeps the connection afterwards, unless another is kept already."""
+        try:
+            return await _answered(line, request, deadline)
+        finally:
+            if line.is_open and (self._idle is None or not self._idle.is_open):
+                self._idle = line
+            else:
+                line.close()
 
 
 async def _connected(way: Way, deadline: float) -> Line:
@@ -135,27 +125,16 @@ async def _connected(way: Way, deadline: float) -> Line:
         async with asyncio.timeout_at(deadline):
             plug = await plugged(way.target)
     except TimeoutError:
-        raise _TooLate(_about(way, "no connection")) from None
+        raise Missed(_about(way, "no connection")) from None
     except OSError as error:
         raise Missed(_about(way, said(error))) from error
     try:
         async with asyncio.timeout_at(deadline):
             return await opened(plug, way.tls, way.server_name)
     except TimeoutError:
-        raise _TooLate(_about(way, "connected, no TLS handshake")) from None
+        raise Missed(_about(way, "connected, no TLS handshake")) from None
     except OSError as error:
         raise Missed(_about(way, f"connected, then in the TLS handshake: {said(error)}")) from error
-
-
-async def _answered_by_shared(line: Line, request: bytes, deadline: float) -> Answer:
-    """On a connection that others use too: it is given up if nothing at all has come from it for the whole patience."""
-    sent = asyncio.get_running_loop().time()
-    try:
-        return await _answered(line, request, deadline)
-    except _TooLate:
-        if line.heard < sent:
-            line.close("no answer, as to others before it: the connection was given up")
-        raise
 
 
 async def _answered(line: Line, request: bytes, deadline: float) -> Answer:
@@ -163,10 +142,11 @@ async def _answered(line: Line, request: bytes, deadline: float) -> Answer:
         async with asyncio.timeout_at(deadline):
             answer = await line.ask(request)
     except TimeoutError:
-        raise _TooLate("no answer", maybe=True) from None
+        line.close()  # which tells the server that nobody waits any more
+        raise Missed("no answer", maybe=True) from None
     except Ended as ended:
-        how = "" if ended.ours else f", {'in the middle of' if ended.begun else 'without'} an answer"
-        raise Missed(f"{ended.reason}{how}", maybe=True, again=not (ended.begun or ended.ours)) from ended
+        reason = f"{ended.reason}, {'in the middle of' if ended.begun else 'without'} an answer"
+        raise Missed(reason, maybe=True, again=not ended.begun) from ended
     if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
         return answer
     raise Missed(

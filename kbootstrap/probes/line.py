@@ -1,10 +1,9 @@
-"""One connection to a server: requests go out at once, answers come back in the same order."""
+"""One connection to a server, for one request at a time."""
 
 import asyncio
 import os
 import socket
 import ssl
-from collections import deque
 from typing import cast
 
 from kbootstrap.probes.answer import Answer, AnswerReader, BadAnswer
@@ -14,50 +13,37 @@ CLOSED = "closed by the server"
 
 
 class Ended(Exception):
-    """The connection ended before an answer was complete.
+    """The connection ended before an answer was complete; `begun` says whether a part of it had come."""
 
-    `begun`: a part of the answer had come. `ours`: it was this side that ended it.
-    """
-
-    def __init__(self, reason: str, *, begun: bool, ours: bool) -> None:
+    def __init__(self, reason: str, *, begun: bool) -> None:
         super().__init__(reason)
         self.reason = reason
         self.begun = begun
-        self.ours = ours
 
 
 class Line(asyncio.Protocol):
-    """A connection that stands.
-
-    Requests do not wait for the answers to earlier ones (RFC 9112, 9.3.2, pipelining), so that an answer that is late
-    holds up no request; HTTP/2 clients, which Kubernetes' own are, send on one connection in the same way.
-    """
+    """A connection that stands."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._reader = AnswerReader()
-        self._waiting: deque[asyncio.Future[Answer]] = deque()
-        self._why = ""
-        self.heard = asyncio.get_running_loop().time()
-        """When something last came from the server, or the line was made."""
+        self._waiting: asyncio.Future[Answer] | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether a request can be sent."""
+        """Whether a request can be sent, as far as is known here."""
         return self._transport is not None and not self._transport.is_closing()
 
-    def ask(self, request: bytes) -> "asyncio.Future[Answer]":
-        """The answer to come. Raises Ended, now or when it is waited for."""
+    async def ask(self, request: bytes) -> Answer:
+        """The answer. Raises Ended."""
         if self._transport is None or self._transport.is_closing():
-            raise Ended(self._why or CLOSED, begun=False, ours=bool(self._why))
-        waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiting)
+            raise Ended(CLOSED, begun=False)
+        self._waiting = asyncio.get_running_loop().create_future()
         self._transport.write(request)
-        return waiting
+        return await self._waiting
 
-    def close(self, why: str) -> None:
-        """Ends it at once; who still waits is told why, or that it was the server's will."""
-        self._why = why
+    def close(self) -> None:
+        """Ends it at once."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -65,38 +51,30 @@ class Line(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        self.heard = asyncio.get_running_loop().time()
         try:
             for answer in self._reader.feed(data):
                 self._give(answer)
-                if answer.closes:
-                    self.close("")
-                    return
         except BadAnswer as error:
-            self.close(str(error))
-
-    def eof_received(self) -> bool:
-        """Closes this side too."""
-        return False
+            self._fail(Ended(str(error), begun=True))
+            self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
         if (answer := self._reader.end()) is not None:
             self._give(answer)
-        reason = self._why or (CLOSED if exc is None else said(exc))
-        begun = self._reader.begun
-        while self._waiting:
-            waiting = self._waiting.popleft()
-            if not waiting.done():
-                waiting.set_exception(Ended(reason, begun=begun, ours=bool(self._why)))
-            begun = False
-        self._transport = None
+        self._fail(Ended(CLOSED if exc is None else said(exc), begun=self._reader.begun))
 
     def _give(self, answer: Answer) -> None:
-        if not self._waiting:
-            raise BadAnswer(f"an answer that nobody asked for: status {answer.status}")
-        waiting = self._waiting.popleft()
-        if not waiting.done():
-            waiting.set_result(answer)
+        if answer.closes:
+            self.close()
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(answer)
+        else:
+            self.close()  # nobody has asked for this one
+
+    def _fail(self, ended: Ended) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(ended)
 
 
 async def plugged(target: Target) -> socket.socket:
@@ -130,4 +108,5 @@ def said(error: Exception) -> str:
         return f"TLS failed: {(error.reason or str(error)).lower().replace('_', ' ')}"
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower()
-    return (str(error) or type(error).__name__).lower()
+    # asyncio's own, without a number or words: the end of a connection in the middle of a handshake.
+    return str(error) or (CLOSED if isinstance(error, ConnectionError) else type(error).__name__)

@@ -95,9 +95,15 @@ def _probe(probe: ProbeSummary, seen: Observation) -> dict[str, Any]:
 def terminal(report: Report) -> RenderableType:
     """A table of the probes and what is worth a line below it."""
     colour = "green" if report.summary.unnoticed else "red"
-    table = Table(title=f"[bold {colour}]{escape(report.verdict)}[/]", title_justify="left", box=None)
+    table = Table(
+        box=None,
+        pad_edge=False,
+        collapse_padding=True,
+        title=f"[bold {colour}]{escape(report.verdict)}[/]",
+        title_justify="left",
+    )
     table.add_column("probe", no_wrap=True)
-    for column in ("requests", "failed", "moved", "p50", "p99", "longest", "silence", "outage"):
+    for column in ("requests", "failed", "moved", "p50", "p99", "max", "silence", "outage"):
         table.add_column(column, justify="right")
     for probe in report.summary.probes:
         table.add_row(

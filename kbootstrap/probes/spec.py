@@ -15,9 +15,7 @@ CENSUS_SECONDS = 0.25
 
 
 KEPT = 8
-"""Connections of a probe that keeps them: behind a proxy they lead to every apiserver, so that the shutdown of each is
-seen. A server answers the requests of one connection one after the other: at 50 a second each may take 160 ms."""
-
+"""Connections of a probe that keeps them: behind a proxy they lead to every apiserver, so each one's end is seen."""
 
 MANY = 15_000
 """Objects of a writing probe, after which it writes more seldom: five minutes' at full rate, some 10 MB in etcd."""
