@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,8 +20,6 @@ from kbootstrap.pki.files import pki_files
 from kbootstrap.workflows.rehearsal.apiserver import Api, start_apiserver
 from kbootstrap.workflows.rehearsal.etcd import NAME, Member, Programs, _answers, _credentials
 from kbootstrap.workflows.rehearsal.scratch import LOOPBACK, Scratch, free_ports
-from kbootstrap.workflows.restore.archive import Archive
-from kbootstrap.workflows.restore.manifest import Manifest
 from kbootstrap.workflows.restore.private import private_folder
 from tests.unit.workflows.restore.backups import CLUSTER, Maker
 
@@ -65,9 +62,7 @@ class SmallCluster:
         snapshot = self.scratch.folder / "snapshot.db"
         snapshot.unlink(missing_ok=True)
         self.member.ask(self.scratch, "snapshot", "save", str(snapshot))
-        said = self.scratch.run(
-            (self.programs.etcdutl, "snapshot", "status", snapshot, "--write-out=json"), seconds=60
-        )
+        said = self.scratch.run((self.programs.etcdutl, "snapshot", "status", snapshot, "--write-out=json"), seconds=60)
         status = json.loads(said)
         hashed = json.loads(self.member.ask(self.scratch, "endpoint", "hashkv", f"--rev={status['revision']}"))
         facts = {
@@ -106,8 +101,7 @@ def small_cluster(folder: Path) -> Iterator[SmallCluster]:
              f"--peer-key-file={member.key}", f"--peer-trusted-ca-file={member.authority}", "--unsafe-no-fsync"),
         )  # fmt: skip
         scratch.wait("etcd", lambda: _answers(scratch, member), seconds=60)
-        archive = Archive(Manifest.model_construct(), place, keys)
-        api = start_apiserver(scratch, tools.apiserver, archive, pki, member)
+        api = start_apiserver(scratch, tools.apiserver, keys, pki, member)
         try:
             yield SmallCluster(scratch, tools, etcd, Maker(folder, pki=pki), member, api)
         finally:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +17,6 @@ from kbootstrap.pki.issue import issue
 from kbootstrap.pki.spec import CertificateSpec
 from kbootstrap.workflows.rehearsal.etcd import CERTIFICATE_DAYS, Member
 from kbootstrap.workflows.rehearsal.scratch import LOOPBACK, Scratch, free_ports
-from kbootstrap.workflows.restore.archive import Archive
 from kbootstrap.workflows.restore.faults import Unproven
 
 USER = CertificateSpec("kbootstrap-rehearsal", ("system:masters",), client=True)
@@ -27,6 +26,9 @@ START_SECONDS = 240.0
 ANSWER_SECONDS = 60.0
 PAGE = 500
 """Objects in one answer, as kubectl asks for them."""
+
+_UNREADABLE = "unable to transform key"
+"""What the apiserver says of a value that no key of its EncryptionConfiguration decrypts (apiserver, etcd3/store)."""
 
 COUNTED: Mapping[str, str] = {
     "namespaces": "/api/v1/namespaces",
@@ -72,11 +74,16 @@ class Api:
             line.close()
 
     def is_ready(self) -> bool:
-        """Whether it says that it is."""
+        """Whether it says that it is. Raises Unproven when it never will: it waits for Secrets that it cannot read."""
         try:
-            return self.get("/readyz")[0] == http.HTTPStatus.OK
+            if self.get("/readyz")[0] == http.HTTPStatus.OK:
+                return True
+            status, body = self.get(f"{COUNTED['secrets']}?limit=1")
         except (OSError, http.client.HTTPException):
             return False
+        if status == http.HTTPStatus.INTERNAL_SERVER_ERROR and _UNREADABLE in _message(body):
+            raise Unproven("the apiserver cannot read the Secrets with these keys", output=_message(body))
+        return False
 
     def page(self, path: str) -> dict[str, Any]:
         """A list. Raises Unproven with the apiserver's own words."""
@@ -113,8 +120,10 @@ def _message(body: bytes) -> str:
         return body.decode(errors="replace")
 
 
-def start_apiserver(scratch: Scratch, program: Path, archive: Archive, pki: Pki, member: Member) -> Api:
-    """Starts it with the backup's keys and EncryptionConfiguration. Raises Unproven."""
+def start_apiserver(
+    scratch: Scratch, program: Path, keys: Mapping[PurePosixPath, bytes], pki: Pki, member: Member
+) -> Api:
+    """Starts it with the backup's keys (the files, and what they mean). Raises Unproven."""
     (port,) = free_ports(1)
     serving = CertificateSpec("kube-apiserver", addresses=(IPv4Address(LOOPBACK),), server=True)
     certificate, key = _issued(scratch, "serving", pki, serving)
@@ -128,7 +137,7 @@ def start_apiserver(scratch: Scratch, program: Path, archive: Archive, pki: Pki,
         "etcd-cafile": member.authority,
         "etcd-certfile": member.certificate,
         "etcd-keyfile": member.key,
-        "encryption-provider-config": scratch.write("encryption.yaml", archive.keys[paths.ENCRYPTION_CONFIG]),
+        "encryption-provider-config": scratch.write("encryption.yaml", keys[paths.ENCRYPTION_CONFIG]),
         "tls-cert-file": certificate,
         "tls-private-key-file": key,
         "client-ca-file": authority,

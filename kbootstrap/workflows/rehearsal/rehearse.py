@@ -99,7 +99,7 @@ def _prove(cluster: Cluster, backup: Found, identity: Path, emit: Sink) -> dict[
             member = start_member(scratch, programs, archive, pki)
             contents = require_contents(scratch, member, archive.manifest)
         with phase(emit, "apiserver"):
-            api = start_apiserver(scratch, programs.apiserver, archive, pki, member)
+            api = start_apiserver(scratch, programs.apiserver, archive.keys, pki, member)
         with phase(emit, "objects"):
             objects = read_objects(api)
     if not objects["secrets"]:

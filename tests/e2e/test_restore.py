@@ -1,0 +1,152 @@
+"""Restores on real hosts: nothing that was acknowledged before the backup is lost, wherever the hosts are."""
+
+import base64
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import pyrage  # type: ignore[import-untyped]
+import pytest
+
+from kbootstrap.artifacts.catalogue import load_catalogue
+from kbootstrap.lab.spec import standard
+from kbootstrap.model.versions import Version
+from tests.e2e.bed import Bed
+from tests.e2e.conftest import PREFIX, BedFactory
+
+KEYS = 300
+"""Acknowledged before the backup."""
+PASSWORD = "correct horse"
+IMAGE = load_catalogue().release(Version(1, 36, 4)).image_reference("pause")
+
+
+@dataclass(frozen=True, slots=True)
+class Backed:
+    """A cluster with a backup: its files are here too, and the key is only here."""
+
+    bed: Bed
+    folder: Path
+    identity: Path
+    backup: str
+
+    def restore(self, *options: str) -> list[str]:
+        """The words of the command."""
+        return ["restore", self.backup, "--identity", str(self.identity), "--yes", *options]
+
+
+@pytest.fixture(scope="module")
+def backed(beds: BedFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backed]:
+    folder = tmp_path_factory.mktemp("backups")
+    key = pyrage.x25519.Identity.generate()
+    identity = folder / "key.txt"
+    identity.write_text(f"{key}\n")
+    bed = beds(
+        standard(name=f"{PREFIX}restore", subnet=IPv4Network("198.18.76.0/24"), control_planes=3, workers=1),
+        {"backup": {"recipients": [str(key.to_public())]}},
+    )
+    bed.run("up").expect()
+    write_before(bed)
+    made: dict[str, str] = json.loads(bed.run("backup", "run", "--json").expect().out.splitlines()[0])
+    ((host, name),) = made.items()
+    for file in (f"{name}.json", f"{name}.tar.age"):
+        content = bed.ssh(host, f"sudo base64 -w0 /var/lib/kbootstrap/backups/{file}")
+        (folder / file).write_bytes(base64.b64decode(content))
+    yield Backed(bed, folder, identity, name)
+
+
+def write_before(bed: Bed) -> None:
+    """Objects that the API has acknowledged, a Secret and an application among them."""
+    items = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"key-{number}"}, "data": {"n": str(number)}}
+        for number in range(KEYS)
+    ]
+    bed.kubectl("create namespace shop")
+    first = bed.control_planes[0]
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    bed.ssh(first, "sudo kubectl --namespace=shop create --filename=- >/dev/null", said=text, timeout=300)
+    bed.kubectl(f"--namespace=shop create secret generic db --from-literal=password='{PASSWORD}'")
+    bed.kubectl(f"--namespace=shop create deployment web --image={IMAGE} --replicas=2")
+    bed.kubectl("--namespace=shop wait --for=condition=Available deployment/web --timeout=120s --request-timeout=0")
+
+
+def write_after(bed: Bed) -> None:
+    """What a restore takes back."""
+    bed.kubectl("--namespace=shop create configmap after --from-literal=a=b")
+    bed.kubectl("--namespace=shop delete secret db configmap/key-0 --ignore-not-found")
+
+
+def require_as_before(bed: Bed) -> None:
+    """Every key is there and nothing that came later, the Secret can be read, the application runs, members agree."""
+    names = set(bed.kubectl("--namespace=shop get configmaps --output=name").split())
+    assert {f"configmap/key-{number}" for number in range(KEYS)} <= names
+    assert "configmap/after" not in names
+    password = bed.kubectl("--namespace=shop get secret db --output=jsonpath='{.data.password}'")
+    assert base64.b64decode(password).decode() == PASSWORD
+    bed.kubectl("--namespace=shop wait --for=condition=Available deployment/web --timeout=120s --request-timeout=0")
+    bed.kubectl(f"--namespace=shop create deployment new-{time.time_ns()} --image={IMAGE}")
+    deployments = "--namespace=shop wait --for=condition=Available deployment --all --timeout=120s --request-timeout=0"
+    bed.kubectl(deployments)
+    status = json.loads(bed.ssh(bed.control_planes[0], "sudo etcdctl endpoint status --cluster --write-out=json"))
+    assert len(status) == len(bed.control_planes)
+    assert len({member["Status"]["header"]["cluster_id"] for member in status}) == 1
+    assert all(member["Status"]["header"]["revision"] > 10**9 for member in status)
+    assert bed.ready_nodes() == sorted(bed.nodes)
+
+
+def test_a_rehearsal_proves_it(backed: Backed) -> None:
+    outcome = backed.bed.run("backup", "rehearse", backed.backup, "--identity", str(backed.identity))
+    outcome.expect(0, "proven")
+    hosts = backed.bed.on_all("sudo ls /var/lib/kbootstrap/backups", backed.bed.control_planes)
+    assert any(f"{backed.backup}.rehearsed.json" in files for files in hosts.values())
+
+
+def test_a_host_that_is_away_stops_it_before_anything_is_touched(backed: Backed) -> None:
+    bed = backed.bed
+    bed.lab.power_off("cp3")
+    try:
+        before = bed.on_all("sudo etcdctl endpoint status; systemctl is-active kube-apiserver", ["cp1", "cp2"])
+        outcome = bed.run(*backed.restore())
+        assert outcome.code == 4, outcome.text
+        assert "cp3" in outcome.text
+        after = bed.on_all("systemctl is-active kube-apiserver; ls /var/lib/etcd", ["cp1", "cp2"])
+        assert all("active" in said and "before-" not in said for said in after.values()), (before, after)
+    finally:
+        bed.lab.power_on("cp3")
+        bed.lab.wait_ssh(["cp3"])
+
+
+def test_on_its_own_hosts(backed: Backed) -> None:
+    bed = backed.bed
+    write_after(bed)
+    outcome = bed.run(*backed.restore("--no-verify")).expect(0, "revisions of etcd", "is back after")
+    bed.note(outcome.timing)
+    require_as_before(bed)
+    kept = bed.on_all("sudo find /var/lib/etcd -path '*before-*/member/snap/db'", bed.control_planes)
+    assert all(kept.values())
+
+
+def test_killed_and_gone_on_with(backed: Backed) -> None:
+    bed = backed.bed
+    write_after(bed)
+    with bed.start(*backed.restore("--no-verify", "--json")) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if '"aside"' in line and "PhaseFinished" in line:
+                break
+        process.kill()
+    bed.run(*backed.restore("--no-verify")).expect(0, "goes on with it", "is back after")
+    require_as_before(bed)
+
+
+def test_after_the_loss_of_all_hosts(backed: Backed) -> None:
+    bed = backed.bed
+    bed.lab.down()
+    bed.boot()
+    outcome = bed.run(*backed.restore("--from", str(backed.folder)), timeout=900)
+    bed.note(outcome.timing)
+    outcome.expect(0, "is back after")
+    require_as_before(bed)
+    assert bed.plan() == {}
