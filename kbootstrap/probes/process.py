@@ -52,6 +52,7 @@ def probing(spec: Spec, recording: Recording, folder: Path | None = None) -> Ite
             try:
                 yield
             finally:
+                recording.stop()
                 recording.finish(_end(process, spec.patience + END_SECONDS, complaints))
         finally:
             process.kill()

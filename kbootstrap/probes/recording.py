@@ -109,11 +109,14 @@ class Recording:
         """The prober has begun, and writes to `file`."""
         self.file, self.started, self.began = file, datetime.now(UTC), time.monotonic()
 
+    def stop(self) -> None:
+        """No more requests are sent from now on; the last are still waited for."""
+        self._ended = time.monotonic()
+
     def finish(self, account: Account) -> None:
         """The prober has ended."""
         self.account = account
         self._samples = self.samples()
-        self._ended = time.monotonic()
 
     def observation(self) -> Observation:
         """What there is so far; phases that go on end now."""

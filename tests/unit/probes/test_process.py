@@ -103,6 +103,8 @@ def test_the_last_requests_are_waited_for(tmp_path: Path) -> None:
     assert new.requests > 0
     assert not new.failures
     assert min(new.seconds) >= 0.4
+    # The wait is no silence of the cluster's.
+    assert summarize(recording.observation()).seconds < max(new.began) + max(new.seconds) - recording.began
 
 
 def test_samples_are_kept_where_they_are_wanted(tmp_path: Path) -> None:
