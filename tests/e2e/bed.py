@@ -23,8 +23,10 @@ PROGRAM = Path(os.environ.get("KBOOTSTRAP", Path(sys.executable).with_name("kboo
 UP_SECONDS = 600
 """More than any `up` may take; also on a machine that has other work."""
 
-PATIENT = {"timeouts": {"scale": 2}}
-"""Machines that run tests have other work too; who waits for something that comes is not held up by it."""
+PATIENT = {"timeouts": {"scale": 2}, "kube_apiserver": {"shutdown_delay_seconds": 4}}
+"""Machines that run tests have other work too; who waits for something that comes is not held up by it. What is
+always waited for is as short as it can be here: every proxy has noticed after 2 s that an apiserver is going to stop.
+"""
 
 CHANGES = 2
 """What `plan` ends with when there are some."""

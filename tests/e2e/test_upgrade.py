@@ -115,6 +115,22 @@ def test_the_way_back_is_blocked_killed_and_broken(shared: Bed, older: str, stub
     shared.require_converged()
 
 
+def test_a_changed_flag_rolls_from_host_to_host(shared: Bed) -> None:
+    """The same guards and gates as an upgrade's; and the endpoint never fails."""
+    shared.write({"kube_apiserver": {"extra_args": {"max-requests-inflight": "401"}}})
+    probe = Probe(str(shared.spec.vip), 6443, shared.ssh("cp1", "cat /etc/kubernetes/pki/ca.crt"))
+    with probing(probe):
+        done = shared.run("up", "--json").expect()
+    events = [json.loads(line) for line in done.out.splitlines()]
+    phase = [(event["event"], event["host"]) for event in events if event.get("phase") == "apiservers"]
+    assert [entry for entry in phase if entry[0] != "ChangeMade"] == [
+        (what, host) for host in shared.control_planes for what in ("PhaseStarted", "PhaseFinished")
+    ]
+    assert not probe.failures(), probe.summary(0)
+    shared.write({})
+    shared.run("up").expect()
+
+
 def test_hosts_boot_anew_behind_the_gates(shared: Bed) -> None:
     booted = shared.on_all("cat /proc/sys/kernel/random/boot_id", ["cp3", "w2"])
     probe = Probe(str(shared.spec.vip), 6443, shared.ssh("cp1", "cat /etc/kubernetes/pki/ca.crt"))
