@@ -26,6 +26,7 @@ CHECKS: tuple[tuple[Check, frozenset[str]], ...] = (
     (settings_checks.etcd, frozenset(("etcd",))),
     (settings_checks.certificates, frozenset(("certificates",))),
     (settings_checks.registries, frozenset(("containerd",))),
+    (settings_checks.backups, frozenset(("backup", "groups"))),
     (settings_checks.unused, frozenset(("cluster", "network"))),
 )
 """Each check with the parts of the file it relies on: with one of these malformed, it would say what is not so."""

@@ -43,6 +43,17 @@ def registries(_inventory: Inventory, cluster: Cluster) -> Iterator[Finding]:
             yield Finding(where, "a registry needs both username and password_file, or neither")
 
 
+def backups(_inventory: Inventory, cluster: Cluster) -> Iterator[Finding]:
+    """Backups outlive the hosts, and have all that is needed."""
+    backup = cluster.settings.backup
+    if backup.on and not backup.targets:
+        message = "without targets, backups are lost with the hosts that they are of"
+        yield Finding(("backup",), message, "targets: {NAME: {type: …, path: …}}", warning=True)
+    if backup.on and not any(host.is_control_plane for host in cluster.etcd_members):
+        message = "etcd hosts that are no control planes do not have the cluster's authorities: back those up yourself"
+        yield Finding(("backup",), message, "see docs/backups.md", warning=True)
+
+
 def unused(inventory: Inventory, cluster: Cluster) -> Iterator[Finding]:
     """Sections that say something about what is not installed."""
     if "keepalived" in inventory.model_fields_set and cluster.settings.endpoint.mode != "vip":

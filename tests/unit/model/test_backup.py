@@ -50,6 +50,16 @@ def test_what_is_refused(desk: Desk, said: dict[str, str], why: str) -> None:
     assert why in desk.problem(section(**said)).message
 
 
+def test_backups_that_stay_on_their_hosts_are_unwise(desk: Desk) -> None:
+    assert "lost with the hosts" in desk.warning(section(recipients=f"[{KEY}]"))
+
+
+def test_etcd_hosts_without_the_authorities_are_told(desk: Desk) -> None:
+    etcd = "".join(f"  e{n}: {{address: 198.18.0.8{n}, roles: [etcd]}}\n" for n in range(1, 4))
+    backup = f"backup: {{recipients: [{KEY}], targets: {{a: {{type: local, path: /srv}}}}}}\n"
+    assert "do not have the cluster's authorities" in desk.warning(GOOD + etcd + backup)
+
+
 def test_a_secret_must_be_there_and_for_its_owner_alone(desk: Desk) -> None:
     text = section(recipients=f"[{KEY}]", targets=f"{{offsite: {TARGET}}}")
     assert "No such file" in desk.problem(text).message
