@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from kbootstrap.cli import options
 from kbootstrap.cli.console import watching
+from kbootstrap.cli.proof import rehearse, runbook
 from kbootstrap.cli.words import age
 from kbootstrap.errors import CheckFailed, InvalidInput
 
@@ -25,6 +25,8 @@ BackupId = Annotated[str, typer.Argument(metavar="[ID|latest]", help="Which back
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
+    backup_app.command()(rehearse)
+    backup_app.command()(runbook)
     app.add_typer(backup_app)
 
 
@@ -182,26 +184,3 @@ def schedule(
     console.print(f"Schedule: {escape(cluster.settings.backup.schedule or 'only when asked')}", highlight=False)
     for host, moment in following.items():
         console.print(f"  {escape(host):<12} {escape(moment or 'no timer')}", highlight=False)
-
-
-@backup_app.command()
-def rehearse(
-    identity: Annotated[Path, typer.Option("--identity", "-I", help="The age private key.")],
-    backup: BackupId = "latest",
-    origin: Annotated[str | None, typer.Option("--from", help="A folder here, a host, or a target.")] = None,
-    inventory: options.Inventory = options.DEFAULT_INVENTORY,
-    json_: options.Json = False,
-) -> None:
-    """Restores a backup in a scratch place on this machine, reads it, and notes beside it that it is proven."""
-    from kbootstrap.workflows.backups.targets import target_sources  # noqa: PLC0415
-    from kbootstrap.workflows.rehearsal.rehearse import rehearse as workflow  # noqa: PLC0415
-
-    cluster = options.load(inventory)
-    console = Console(stderr=json_)
-    with watching(console) as emit, target_sources(cluster) as targets:
-        proof = workflow(cluster, backup, origin, identity, emit, targets)
-    if json_:
-        typer.echo(proof.as_json().rstrip())
-    else:
-        console.print(f"[green]proven[/]: {escape(proof.id)}, revision {proof.revision}, {proof.keys} keys,"
-                      f" in {proof.seconds:.1f} s", highlight=False)  # fmt: skip
