@@ -15,7 +15,7 @@ from kbootstrap.artifacts.catalogue import load_catalogue
 from kbootstrap.artifacts.obtain import obtain
 from kbootstrap.artifacts.source import Origin, SourceSettings
 from kbootstrap.checks.catalogue import CHECKS, Scope
-from kbootstrap.components import kube_apiserver
+from kbootstrap.components import etcd, kube_apiserver
 from kbootstrap.components.kubectl import kubectl
 from kbootstrap.engine.journal import now, recorded, state_folder
 from kbootstrap.engine.lock import Owner, locked
@@ -169,7 +169,8 @@ def _judged(
 
 
 def _has_data(connection: Connection) -> bool:
-    return connection.run("ls -d /var/lib/etcd/member /var/lib/etcd/*/member 2>/dev/null | grep -q .").ok
+    """Those of now, or those that a restore has moved aside."""
+    return connection.run(f"ls -d {etcd.DATA}/member {etcd.DATA}/*/member 2>/dev/null | grep -q .").ok
 
 
 def restore(ready: Ready) -> None:

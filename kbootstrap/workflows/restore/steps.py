@@ -23,7 +23,7 @@ STAGE = PurePosixPath("/var/lib/kbootstrap/restore")
 SNAPSHOT = STAGE / "etcd.db"
 
 FENCE = UNITS / f"{kube_apiserver.UNIT}.d" / "restore.conf"
-BACKUP_TIMER = "etcd-backup.timer"
+BACKUP_UNITS = ("etcd-backup.timer", "etcd-backup.service")
 
 CACHES = (
     kube_apiserver.UNIT,
@@ -32,7 +32,7 @@ CACHES = (
     kubelet_component.UNIT,
     kube_proxy.UNIT,
     flannel.UNIT,
-    BACKUP_TIMER,
+    *BACKUP_UNITS,
 )
 """What talks to the API and remembers what it was told; and what would back up a cluster that is half restored."""
 
