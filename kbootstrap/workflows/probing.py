@@ -8,10 +8,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from kbootstrap.errors import KbootstrapError, Unreachable
 from kbootstrap.events import Note, Sink
-from kbootstrap.model.cluster import Cluster, Host
+from kbootstrap.model.cluster import Cluster
 from kbootstrap.pki import paths
 from kbootstrap.pki.authority import Authority
 from kbootstrap.pki.issue import issue
@@ -59,13 +60,15 @@ Reader = Callable[[Stage], Iterable[str]]
 class ProbeSettings:
     """How is probed; the defaults suit an upgrade.
 
-    `rate` is in requests per second and probe, `patience` in seconds; `samples` is a folder that keeps every sample;
-    `through` names the host for tunnels, where they are needed (else a worker). `readers` look for the acknowledged
-    writes in more places than the API, by what these are called.
+    `rate` is in requests per second and probe, `patience` in seconds. The application is asked for at all nodes in
+    turn, or at the `entry` "endpoint": where users are led around a host that goes down, as by the VIP. `samples` is a
+    folder that keeps every sample; `through` names the host for tunnels, where they are needed (else a worker).
+    `readers` look for the acknowledged writes in more places than the API, by what these are called.
     """
 
     rate: float = RATE
     patience: float = PATIENCE
+    entry: Literal["nodes", "endpoint"] = "nodes"
     samples: Path | None = None
     through: str = ""
     readers: Mapping[str, Reader] = field(default_factory=dict)
@@ -89,7 +92,7 @@ def probed(
         api = Api(endpoint, credentials)
         application = _application(cluster, connections, emit)
         stage = stack.enter_context(staged(api, application, f"{PREFIX}-{secrets.token_hex(3)}", emit))
-        ports = ways.to_nodes(stage.node_port)
+        ports = ways.to_application(settings.entry, stage.node_port)
         wait_until_answered(ports, application.path, cluster.settings.timeouts.scale)
         if ways.tunnelled:
             settings = replace(settings, rate=min(settings.rate, TUNNEL_RATE))
@@ -184,15 +187,16 @@ class _Ways:
             return Target(self.cluster.endpoint_host, port)
         return self._tunnel(self.cluster.endpoint_host, port)
 
-    def to_nodes(self, port: int) -> list[Target]:
-        """A port of every node."""
-        return [self._to_node(node, port) for node in self.cluster.nodes]
+    def to_application(self, entry: Literal["nodes", "endpoint"], port: int) -> list[Target]:
+        """A port of every node, or of the endpoint."""
+        if entry == "endpoint":
+            return [self._to_node(self.cluster.endpoint_host, "endpoint", port)]
+        return [self._to_node(str(node.address), node.name, port) for node in self.cluster.nodes]
 
-    def _to_node(self, node: Host, port: int) -> Target:
-        address = str(node.address)
+    def _to_node(self, address: str, name: str, port: int) -> Target:
         if _answers(address, KUBELET_PORT):
-            return Target(address, port, node.name)
-        return replace(self._tunnel(address, port), name=node.name)
+            return Target(address, port, name)
+        return replace(self._tunnel(address, port), name=name)
 
     def _tunnel(self, address: str, port: int) -> Target:
         self.tunnelled = True

@@ -131,7 +131,7 @@ def test_what_does_not_go_away_is_told_and_fails_nothing(tmp_path: Path, monkeyp
         with staged(api(server, 0.1), APPLICATION, "here", told.append):
             server.stop()
     first, second = (event.text for event in told)  # type: ignore[union-attr]
-    assert "still going away" in first
+    assert "takes a while to go away" in first
     assert "could not be taken away" in second
 
 

@@ -184,6 +184,12 @@ def test_proxies_on_every_host_are_asked_at_a_workers(world: World) -> None:
     assert found.probes[0].requests <= 2 * probing.TUNNEL_RATE
 
 
+def test_the_application_can_be_asked_for_at_the_endpoint(world: World) -> None:
+    down = replace(world.cluster.host("w1"), address=NOBODY)
+    world.cluster = replace(world.cluster, hosts=(world.cluster.host("cp1"), down))
+    assert summarize(run(world, replace(SETTINGS, entry="endpoint")).observation()).problems == ()
+
+
 def test_without_a_control_plane_host_there_is_no_certificate(world: World) -> None:
     del world.connections["cp1"]
     with pytest.raises(Unreachable, match="authority"):
