@@ -13,7 +13,7 @@ from tests.golden import sites
 from tests.golden.test_tools import needs, place, run
 from tests.golden.text import host_text
 
-FILE = Path(__file__).parent / "files/backup/cp2.txt"
+FILE = Path(__file__).parent / "backup/cp2.txt"
 SECTION = {
     "schedule": "*-*-* 00/6:00:00",
     "recipients": ["age1" + "q" * 58, "age1" + "p" * 58],
