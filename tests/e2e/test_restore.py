@@ -75,7 +75,7 @@ def write_before(bed: Bed) -> None:
 def write_after(bed: Bed) -> None:
     """What a restore takes back."""
     bed.kubectl("--namespace=shop create configmap after --from-literal=a=b")
-    bed.kubectl("--namespace=shop delete secret db configmap/key-0 --ignore-not-found")
+    bed.kubectl("--namespace=shop delete secret/db configmap/key-0 --ignore-not-found")
 
 
 def require_as_before(bed: Bed) -> None:
