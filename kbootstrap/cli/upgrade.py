@@ -72,6 +72,8 @@ def upgrade(
             rollout = workflow.plan_upgrade(cluster, order, emit)
         _show_rollout(rollout, json_=json_)
         return CHANGES_PENDING if rollout.plan.changes else 0
+    if report is not None:
+        options.write(report, "")  # what cannot be written is said before anything is touched
     started = time.monotonic()
     console, timings = Console(), Timings()
     with watching(console, json_lines=json_, verbose=verbose) as show:

@@ -36,7 +36,7 @@ def reboot(cluster: Cluster, wanted: Reboots, emit: Sink) -> Plan:
         seen = on_all(connections, lambda _name, host: read(host, (due,))[due])
         marked = [name for name, state in seen.items() if state.run]
         if marked:
-            emit(Note(f"going on with a run that was cut short: {', '.join(marked)}"))
+            emit(Note(f"going on with a run that was cut short: {', '.join(marked)}, and no others"))
         elif not wanted.only_needed:
             line = f"umask 022; mkdir -p {PurePosixPath(MARK).parent}; echo {shlex.quote(owner.run)} >{MARK}"
             on_all(connections, lambda _name, host: host.run(line).require("could not mark the host"))

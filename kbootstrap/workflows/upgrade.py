@@ -10,11 +10,12 @@ from kbootstrap.engine.journal import HOST_JOURNAL, parse_entries, recorded, sta
 from kbootstrap.engine.lock import locked, new_owner
 from kbootstrap.engine.plan import Plan
 from kbootstrap.engine.strategy import batches
-from kbootstrap.errors import KbootstrapError, PreflightFailed, Problem
+from kbootstrap.errors import InvalidInput, KbootstrapError, PreflightFailed, Problem
 from kbootstrap.events import Note, Sink
 from kbootstrap.facts.deprecations import DeprecatedRequests
 from kbootstrap.facts.fact import read
 from kbootstrap.facts.runs import LastLines
+from kbootstrap.model import skew
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.model.settings import Serial
 from kbootstrap.model.versions import Version
@@ -119,11 +120,18 @@ def _prepared(
 def _target(
     cluster: Cluster, connections: Mapping[str, Connection], order: Order, looks: Mapping[str, FirstLook]
 ) -> Version:
+    there = installed({name: look.facts for name, look in looks.items()})
     if not order.back:
+        newest = skew.newest(there)
+        if order.target is None and newest is not None and cluster.kubernetes < newest:
+            raise InvalidInput(
+                f"the inventory says Kubernetes {cluster.kubernetes}, and hosts use {newest} already",
+                hint=f"`upgrade --to {cluster.kubernetes}` or `--back` goes back",
+            )
         return order.target or cluster.kubernetes
     journals = on_all(connections, lambda _name, connection: read(connection, (_JOURNAL,))[_JOURNAL])
     entries = [entry for text in journals.values() for entry in parse_entries(text)]
-    return before(installed({name: look.facts for name, look in looks.items()}), entries)
+    return before(there, entries)
 
 
 def _require_no_removed_apis(

@@ -145,3 +145,14 @@ def test_batches(serial: int | str, sizes: list[int]) -> None:
 def test_a_wrong_playbook_is_refused(phases: list[dict[str, object]]) -> None:
     with pytest.raises(ValidationError):
         Playbook.model_validate({"name": "some", "phases": phases})
+
+
+def test_what_is_felt_goes_phase_by_phase() -> None:
+    """Also where the phases do not wait for each other: never are two hosts stopped for two things."""
+    book = playbook(Phase(phase="first", rolling=True, after=()), Phase(phase="second", rolling=True, after=("first",)))
+    restart = Change("restart", "true", "x", disrupts=True)
+    tasks = tuple(Task(phase, host, (restart,), serving=True) for phase in ("first", "second") for host in "ab")
+    waits = dependencies(Plan(book, tasks))
+    assert waits[Job("second", "a")] == {Job("first", "a"), Job("first", "b")}
+    idle = tuple(Task(phase, host, (restart,)) for phase in ("first", "second") for host in "ab")
+    assert dependencies(Plan(book, idle))[Job("second", "a")] == {Job("first", "a")}

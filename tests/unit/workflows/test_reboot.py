@@ -71,7 +71,7 @@ def test_a_run_that_goes_on_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World({"cp3": "20261120-000000-0000", "w2": "20261120-000000-0000"}, monkeypatch)
     world.reboot(Reboots())
     [note] = [event for event in world.events if isinstance(event, Note)]
-    assert note.text == "going on with a run that was cut short: cp3, w2"
+    assert note.text == "going on with a run that was cut short: cp3, w2, and no others"
 
 
 def test_a_host_that_cannot_be_marked_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
