@@ -15,7 +15,6 @@ from pathlib import Path, PurePosixPath
 
 from kbootstrap.artifacts.cache import sha256_of
 from kbootstrap.errors import CommandFailed
-from kbootstrap.pki import paths
 from kbootstrap.pki.recover import PKI_PATHS
 from kbootstrap.workflows.restore.age import decrypt
 from kbootstrap.workflows.restore.faults import (
@@ -42,7 +41,8 @@ class Archive:
     manifest: Manifest
     folder: Path
     keys: Mapping[PurePosixPath, bytes] = field(repr=False)
-    """The files that make the cluster's own keys, by where they lie on a control-plane host."""
+    """The files that make the cluster's own keys, by where they lie on a control-plane host. A host of etcd alone does
+    not have all of them."""
 
     @property
     def database(self) -> Path:
@@ -149,7 +149,7 @@ def _require_members(place: Path, listing: Listing) -> None:
 
 
 def _key_files(tar: Path) -> dict[PurePosixPath, bytes]:
-    """The cluster's own keys. Raises BackupDamaged or BackupIncomplete."""
+    """The cluster's own keys, as far as the host had them that made the backup. Raises BackupDamaged."""
     found: dict[PurePosixPath, bytes] = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(tar.read_bytes())) as archive:
@@ -160,7 +160,4 @@ def _key_files(tar: Path) -> dict[PurePosixPath, bytes]:
                     found[path] = content.read()
     except (tarfile.TarError, EOFError) as error:
         raise BackupDamaged(f"{KEYS} is no tar archive: {error}") from None
-    missing = [str(path) for path in PKI_PATHS if path not in found and path != paths.SERVICE_ACCOUNT_PUBLIC]
-    if missing:
-        raise BackupIncomplete(f"{KEYS} lacks {', '.join(missing)}: what is encrypted could not be read again")
     return found

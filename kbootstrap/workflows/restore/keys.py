@@ -13,7 +13,8 @@ from kbootstrap.pki import paths
 from kbootstrap.pki.authority import Pki
 from kbootstrap.pki.encryption import encryption_keys
 from kbootstrap.pki.recover import PKI_PATHS, Survey, recover_pki
-from kbootstrap.workflows.restore.backup_keys import BACKUP, backup_pki
+from kbootstrap.workflows.restore.backup_keys import BACKUP, backup_pki, require_complete
+from kbootstrap.workflows.restore.faults import BackupIncomplete
 
 
 def restored_keys(
@@ -22,16 +23,20 @@ def restored_keys(
     """The keys with which the restored cluster goes on.
 
     On bare hosts they are the backup's. Where hosts have keys these have to be the same; only of the encryption at
-    rest there may be newer ones, which go on writing while those of the backup read. Raises PkiUnusable when they
-    belong to another cluster, BackupDamaged when the backup's own do not fit together.
+    rest there may be newer ones, which go on writing while those of the backup read. What the backup lacks may be on
+    hosts. Raises PkiUnusable when they belong to another cluster, BackupIncomplete when some are nowhere, BackupDamaged
+    when the backup's own do not fit together.
     """
-    own = backup_pki(kept, cluster.name)
     files = {
         host.name: {path: seen[host.name][PathState(path)].content for path in PKI_PATHS}
         for host in cluster.control_planes
         if host.name in seen
     }
-    on_hosts = _writing(files)
+    if kept.keys() >= set(PKI_PATHS):
+        backup_pki(kept, cluster.name)
+    there = {path for found in files.values() for path, content in found.items() if content.strip()}
+    require_complete(there | kept.keys(), "what the backup and the hosts have together")
+    on_hosts = any(_encryption_keys(found) for found in files.values())
     of_backup = {path: content for path, content in kept.items() if path != paths.ENCRYPTION_CONFIG or not on_hosts}
     try:
         found = recover_pki(Survey({**files, BACKUP: of_backup}), cluster.name, now, 1)
@@ -43,18 +48,15 @@ def restored_keys(
             " then restore",
         ) from error
     if found is None:
-        return own
+        raise BackupIncomplete("there are no keys, neither in the backup nor on the hosts")
     readable = {found.encryption_key, *found.older_encryption_keys}
-    missing = [key for key in (own.encryption_key, *own.older_encryption_keys) if key not in readable]
+    missing = [key for key in _encryption_keys(kept) if key not in readable]
     return replace(found, older_encryption_keys=(*found.older_encryption_keys, *missing))
 
 
-def _writing(files: Mapping[str, Mapping[PurePosixPath, bytes]]) -> bool:
-    """Whether a host has keys of the encryption at rest that can be read."""
-    for found in files.values():
-        try:
-            encryption_keys(found[paths.ENCRYPTION_CONFIG])
-        except ValueError:
-            continue
-        return True
-    return False
+def _encryption_keys(files: Mapping[PurePosixPath, bytes]) -> tuple[str, ...]:
+    """Those that can be read; none where there is no such file."""
+    try:
+        return encryption_keys(files.get(paths.ENCRYPTION_CONFIG, b""))
+    except ValueError:
+        return ()

@@ -196,9 +196,15 @@ def test_no_tar_inside(maker: Maker) -> None:
         try_to_open(maker)
 
 
-def test_keys_that_are_missing_are_named(maker: Maker) -> None:
+def test_keys_are_read_as_far_as_they_are_there(maker: Maker) -> None:
     maker.make(spoil=lambda members: members.update({"keys.tar": members["keys.tar"][:1024] + bytes(1024)}))
-    with pytest.raises(BackupIncomplete, match=r"keys\.tar lacks .*/etc/kubernetes/encryption\.yaml"):
+    with opened(maker.folder, BACKUP, maker.identity, CLUSTER) as archive:
+        assert archive.keys == {paths.CA_KEY: maker.pki.kubernetes.key}
+
+
+def test_keys_that_are_no_tar(maker: Maker) -> None:
+    maker.make(spoil=lambda members: members.update({"keys.tar": b"no tar" * 1000}))
+    with pytest.raises(BackupDamaged, match=r"keys\.tar is no tar archive"):
         try_to_open(maker)
 
 

@@ -14,7 +14,7 @@ from kbootstrap.pki.create import create_encryption_key, create_pki
 from kbootstrap.pki.files import pki_files
 from kbootstrap.pki.recover import PKI_PATHS
 from kbootstrap.workflows.restore.backup_keys import backup_pki
-from kbootstrap.workflows.restore.faults import BackupDamaged
+from kbootstrap.workflows.restore.faults import BackupDamaged, BackupIncomplete
 from kbootstrap.workflows.restore.keys import restored_keys
 from tests.unit.workflows.hosts import cluster
 from tests.unit.workflows.restore.backups import MADE
@@ -78,3 +78,22 @@ def test_keys_of_the_backup_that_do_not_fit_together() -> None:
     with pytest.raises(BackupDamaged, match="do not fit together") as error:
         backup_pki(mixed, "demo")
     assert "ca.key" in str(error.value.output)
+    with pytest.raises(BackupDamaged, match="do not fit together"):
+        restored_keys(cluster(), on_hosts(None, None, None), mixed, MADE)
+
+
+PARTS = {path: content for path, content in files(OLD).items() if "ca.key" not in path.name}
+"""What a host of etcd alone may have."""
+
+
+def test_what_the_backup_lacks_is_taken_from_the_hosts() -> None:
+    assert restored_keys(cluster(), on_hosts(OLD, None, None), PARTS, MADE) == OLD
+    assert restored_keys(cluster(), on_hosts(None, OLD, None), {}, MADE) == OLD
+
+
+@pytest.mark.parametrize("kept", [PARTS, {}])
+def test_what_is_nowhere_is_never_made_anew(kept: dict[PurePosixPath, bytes]) -> None:
+    with pytest.raises(BackupIncomplete, match=r"lacks .*ca\.key"):
+        restored_keys(cluster(), on_hosts(None, None, None), kept, MADE)
+    with pytest.raises(BackupIncomplete, match=r"lacks .*ca\.key"):
+        backup_pki(kept, "demo")
