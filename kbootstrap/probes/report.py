@@ -35,7 +35,9 @@ class Report:
         summary = self.summary
         if summary.unnoticed:
             return f"unnoticed: {summary.requests:,} requests in {summary.seconds:.0f} s, none failed"
-        return f"{summary.failed:,} of {summary.requests:,} requests failed in {summary.seconds:.0f} s"
+        if summary.failed:
+            return f"{summary.failed:,} of {summary.requests:,} requests failed in {summary.seconds:.0f} s"
+        return f"none of {summary.requests:,} requests failed in {summary.seconds:.0f} s, but {summary.problems[0]}"
 
 
 def as_json(report: Report) -> str:

@@ -220,6 +220,8 @@ def test_a_terminal_shows_the_verdict_and_reasons() -> None:
         "0.10 s",
     ):
         assert words in said
+    lossy = replace(seen(track("api-new", [""])), account=Account(problem="it died"))
+    assert "but the measurement is not whole: it died" in shown(Report.of("Died", (), lossy))
     good = Report.of("Nothing", (), seen(track("api-new", [""] * 10)))
     assert "unnoticed: 10 requests in 10 s, none failed" in shown(good)
 
