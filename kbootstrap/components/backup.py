@@ -75,6 +75,7 @@ class Program:
     folder: PurePosixPath = FOLDER
     seen: PurePosixPath = SEEN
     lock: PurePosixPath = FOLDER / ".lock"
+    reserve: PurePosixPath = FOLDER / ".reserve"
     running: PurePosixPath = FOLDER / ".running"
     last: PurePosixPath = LAST
     etcdctl: PurePosixPath = LOCAL_BIN / "etcdctl"

@@ -34,6 +34,7 @@ ORDER = (
     # clusters of their own
     "test_access",
     "test_topologies",
+    "test_backup",
     "test_kill",
     "test_upgrade_path",
 )

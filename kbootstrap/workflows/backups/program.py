@@ -47,12 +47,9 @@ def _asked(connection: Connection, arguments: Sequence[str], timeout: float) -> 
 
 
 def last_words(result: Result) -> str:
-    """What the program said last."""
-    return (_said(result) or [""])[-1]
-
-
-def _said(result: Result) -> list[str]:
-    return [line.removeprefix(_OWN) for line in result.errors.splitlines() if line.strip()]
+    """What the program itself said last."""
+    own = [line.removeprefix(_OWN) for line in result.errors.splitlines() if line.startswith(_OWN)]
+    return own[-1] if own else result.errors.rpartition("\n")[2]
 
 
 def _required(result: Result, what: str) -> Result:
@@ -63,6 +60,6 @@ def _required(result: Result, what: str) -> Result:
         last_words(result) or what,
         host=result.host,
         command=result.command,
-        output="\n".join(_said(result)[:-1]) or None,
+        output=result.errors or None,
         hint="what was good before is still there: kbootstrap backup list",
     )

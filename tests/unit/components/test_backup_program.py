@@ -181,6 +181,7 @@ def world(tmp_path: Path) -> World:
         folder=at / "backups",
         seen=at / "backups/.targets",
         lock=at / "backups/.lock",
+        reserve=at / "backups/.reserve",
         running=at / "backups/.running",
         last=at / "backups/last.json",
         etcdctl=at / "bin/etcdctl",
