@@ -97,13 +97,7 @@ def _probe(probe: ProbeSummary, seen: Observation) -> dict[str, Any]:
 def terminal(report: Report) -> RenderableType:
     """A table of the probes and what is worth a line below it."""
     colour = "green" if report.summary.unnoticed else "red"
-    table = Table(
-        box=None,
-        pad_edge=False,
-        collapse_padding=True,
-        title=f"[bold {colour}]{escape(report.verdict)}[/]",
-        title_justify="left",
-    )
+    table = Table(box=None, pad_edge=False, collapse_padding=True)
     table.add_column("probe", no_wrap=True)
     for column in ("requests", "failed", "moved", "p50", "p99", "max", "silence", "outage"):
         table.add_column(column, justify="right")
@@ -116,7 +110,7 @@ def terminal(report: Report) -> RenderableType:
             *(milliseconds(value) for value in (probe.median, probe.p99, probe.longest, probe.silence)),
             f"[red]{probe.outage:.2f} s[/]" if probe.outages else "none",
         )
-    return Group(table, *_lines(report))
+    return Group(f"[bold {colour}]{escape(report.verdict)}[/]", table, *_lines(report))
 
 
 def _lines(report: Report) -> Iterator[str]:
