@@ -46,7 +46,7 @@ def restore(
 ) -> int:
     """Brings the cluster back to a backup: on its own hosts, or on new ones. Checks everything first, and asks."""
     cluster = options.load(inventory)
-    screen = _Screen(Console(stderr=json_), json_=json_, verbose=verbose)
+    screen = _Screen(Console(), json_=json_, verbose=verbose)
     given_up = tuple(without or ())
     if undo:
         seconds = _undo(cluster, screen, ask=not yes)
@@ -88,7 +88,8 @@ class _Screen:
 
     def confirm(self, name: str) -> None:
         """Raises Abort unless the cluster's name is typed."""
-        if typer.prompt(f"Type the cluster's name ({name}) to go on", default="", show_default=False) != name:
+        question = f"Type the cluster's name ({name}) to go on"
+        if typer.prompt(question, default="", show_default=False, err=self.json_) != name:
             raise typer.Abort
 
     def done(self, name: str, seconds: float) -> None:
