@@ -49,7 +49,10 @@ ROUNDS = {
     },
     "programs": {
         "cp1": Drift("rm /opt/kbootstrap/kube-scheduler/current/kube-scheduler", ("kube-scheduler",)),
-        "cp2": Drift("rm /opt/kbootstrap/etcd/current", ("etcd",), ("etcd.service",)),
+        # The apiserver that asks this member alone steps aside meanwhile.
+        "cp2": Drift(
+            "rm /opt/kbootstrap/etcd/current", ("etcd",), ("etcd.service", "kube-apiserver.service")
+        ),
         "cp3": Drift("rm -r /opt/kbootstrap/runc", ("runc",)),
         "w1": Drift("rm /opt/cni/bin/portmap", ("/opt/cni/bin/portmap",)),
         "w2": Drift(SWAP_BINARY, ("kube-proxy",)),
