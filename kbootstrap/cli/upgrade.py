@@ -48,6 +48,9 @@ def upgrade(
     probes: Annotated[
         bool, typer.Option("--probes/--no-probes", help="Watch every moment what clients see of it.")
     ] = True,
+    probe_rate: Annotated[
+        float | None, typer.Option("--probe-rate", min=1, max=1000, help="Requests a second of each probe.")
+    ] = None,
     verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Verify hosts and cluster at the end.")] = True,
     report: Annotated[
         Path | None, typer.Option("--report", help="Where to write the report (HTML, and JSON beside it).")
@@ -66,7 +69,9 @@ def upgrade(
     from kbootstrap.workflows import upgrade as workflow  # noqa: PLC0415 - heavy; not for --help
 
     cluster = options.load(inventory)
-    order = _order(to, back, batch, drain=drain, probes=probes, removed_apis=accept_removed_apis)
+    order = replace(
+        _order(to, back, batch), drain=drain, probes=probes, rate=probe_rate, removed_apis=accept_removed_apis
+    )
     if only_plan:
         with watching(Console(stderr=True)) as emit:
             rollout = workflow.plan_upgrade(cluster, order, emit)
@@ -114,7 +119,7 @@ def _report(cluster: "Cluster", done: "Upgraded", seen: "Observation") -> "Repor
     return Report.of(f"Upgrade of {cluster.name} from {way.origin} to {way.target}", facts, seen)
 
 
-def _order(to: str | None, back: bool, batch: str | None, **switches: bool) -> "Order":
+def _order(to: str | None, back: bool, batch: str | None) -> "Order":
     from kbootstrap.model.versions import Version  # noqa: PLC0415
     from kbootstrap.workflows.upgrade import Order  # noqa: PLC0415
 
@@ -124,7 +129,7 @@ def _order(to: str | None, back: bool, batch: str | None, **switches: bool) -> "
         target = None if to is None else Version.parse(to)
     except ValueError as error:
         raise InvalidInput(f"--to: {error}") from error
-    return Order(target, back, options.batch_size(batch), **switches)
+    return Order(target, back, options.batch_size(batch))
 
 
 def _write_version(inventory: Path, target: "Version", console: Console, *, json_: bool) -> None:

@@ -25,7 +25,7 @@ from kbootstrap.workflows.apply import Run, execute
 from kbootstrap.workflows.converge import connected, look_around
 from kbootstrap.workflows.parallel import on_all
 from kbootstrap.workflows.playbooks import builtin, in_batches
-from kbootstrap.workflows.probing import probed
+from kbootstrap.workflows.probing import ProbeSettings, probed
 from kbootstrap.workflows.releases import Route, Stage, before, installed, route, stages
 from kbootstrap.workflows.survey import FirstLook, Survey, make_survey
 
@@ -45,6 +45,8 @@ class Order:
     drain: bool = True
     probes: bool = True
     """Watch what clients see of it."""
+    rate: float | None = None
+    """Requests per second of each probe; None: the probes' own."""
     removed_apis: bool = False
     """Go on although somebody asks for API versions that the target no longer has."""
 
@@ -92,7 +94,8 @@ def upgrade(cluster: Cluster, order: Order, emit: Sink) -> Upgraded:
             execute(target, connections, survey, Run(owner, sink, without=without))
             return Upgraded(owner.run, rollout)
         failure: KbootstrapError | None = None
-        with probed(target, connections, sink) as recording:
+        settings = ProbeSettings(rate=order.rate) if order.rate else ProbeSettings()
+        with probed(target, connections, sink, settings) as recording:
             try:
                 execute(target, connections, survey, Run(owner, recording.watch(sink), without=without))
             except KbootstrapError as error:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
 from kbootstrap.components.endpoint import PROGRAM as ENDPOINT_PROGRAM
 from kbootstrap.components.kube_apiserver import STOP_MARGIN_SECONDS
 from kbootstrap.components.kube_apiserver import UNIT as APISERVER
@@ -17,6 +19,12 @@ LONGEST_OUT = 900
 BACK_SECONDS = 120
 """How long an apiserver may take from its start to three good answers in a row and a place in every list."""
 
+OTHERS_SECONDS = 30.0
+"""How long the other apiservers may take to be ready, before this one goes."""
+
+PAUSE_SECONDS = 1.0
+"""Between two tries: proxies ask for health about once a second."""
+
 READY_SECONDS = 5
 """For an answer of an apiserver that is busy."""
 
@@ -30,8 +38,14 @@ def out_of_balancers(scene: Scene) -> Iterator[None]:
     if not scene.host.is_control_plane or len(scene.cluster.control_planes) == 1 or not _serves(scene):
         yield
         return
+    patiently = Retrying(
+        retry=retry_if_exception_type(KbootstrapError),
+        stop=stop_after_delay(OTHERS_SECONDS * scene.scale),
+        wait=wait_fixed(PAUSE_SECONDS),
+        reraise=True,
+    )
     try:
-        _tell(scene, "out", LONGEST_OUT, "could not take the apiserver out of the proxy's list")
+        patiently(_tell, scene, "out", LONGEST_OUT, "could not take the apiserver out of the proxy's list")
     except KbootstrapError:
         with suppress(KbootstrapError):  # from the lists that it is out of: nothing will be done to it
             _tell(scene, "in", BACK_SECONDS, "could not put the apiserver back into the proxy's list")

@@ -8,6 +8,7 @@ import pytest
 from kbootstrap.errors import CommandFailed
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.model.settings import Timeouts
+from kbootstrap.workflows.guards import balancers
 from kbootstrap.workflows.guards.balancers import apiserver_away, out_of_balancers
 from tests.golden.sites import TOPOLOGIES
 from tests.unit.workflows.guards.stage import BROKEN, Stage
@@ -72,7 +73,8 @@ def test_after_a_failure_it_stays_out() -> None:
     assert told(stage) == {name: [OUT] for name in CONTROL_PLANE}
 
 
-def test_out_of_some_lists_only_is_in_again_and_nothing_was_begun() -> None:
+def test_out_of_some_lists_only_is_in_again_and_nothing_was_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(balancers, "OTHERS_SECONDS", 0.0)
     stage = Stage(VIP)
     stage.expect(READY)
     stage.expect(".* out .*", exit_code=1, stderr="198.18.0.11 stays in: no other apiserver is in and ready", on="cp3")
