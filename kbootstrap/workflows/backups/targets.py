@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from kbootstrap.components.backup import rclone_config, remote_path
 from kbootstrap.errors import CommandFailed
 from kbootstrap.events import Note, Sink, ignore
 from kbootstrap.model.cluster import Cluster
+from kbootstrap.workflows.restore.private import private_folder
 from kbootstrap.workflows.supplies import named_files
 
 LIST_SECONDS = 60.0
@@ -78,8 +78,8 @@ def target_sources(cluster: Cluster, emit: Sink = ignore) -> Iterator[tuple[Targ
     if remote and shutil.which("rclone") is None:
         emit(Note("this machine has no rclone: the targets cannot be asked from here", level="warning"))
         remote = {}
-    with TemporaryDirectory(prefix="kbootstrap-") as folder:  # mode 0700
-        config = Path(folder) / "rclone.conf"
+    with private_folder() as folder:
+        config = folder / "rclone.conf"
         config.touch(mode=0o600)
         config.write_bytes(rclone_config(wanted, named_files(cluster) if remote else {}) if remote else b"")
         yield tuple(
