@@ -32,6 +32,8 @@ ORDER = (
     "test_drift",
     "test_reset",
     # clusters of their own
+    "test_rehearsal",
+    "test_restore",
     "test_access",
     "test_topologies",
     "test_backup",
