@@ -17,12 +17,14 @@ PORT = 6443
 
 CURL = """\
 #!/bin/bash
-# Says of each address what the file of its name says (a code and an error), once the delay is over.
+# Says of each address what the file of its name says (a code and an error), once the delay is over; what is in a file
+# `ADDRESS.once` is said one time.
 cd {folder}/answers && echo "$*" >>../asked
 for word; do
   [[ $word == https://* ]] || continue
   address=${{word#https://}} address=${{address%%:*}}
-  echo "$word $(<"$address")"
+  if [[ -e $address.once ]]; then said=$(<"$address.once") && rm "$address.once"; else said=$(<"$address"); fi
+  echo "$word $said"
 done
 sleep "$(<../delay)"
 """
@@ -98,6 +100,10 @@ class World:
     def answers(self, address: str, said: str = "200") -> None:
         """What an apiserver says from now on: a code (000: nothing) and curl's error."""
         self.write(f"answers/{address}", said)
+
+    def answers_once(self, address: str, said: str) -> None:
+        """What the next question to it gets, and no further one."""
+        self.write(f"answers/{address}.once", said)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A subcommand, to its end."""

@@ -80,9 +80,7 @@ def test_one_silence_is_none(world: World) -> None:
     watched(world)
     asked = world.folder / "asked"
     before = len(asked.read_text().splitlines())
-    world.answers(B, REFUSED)
-    until(lambda: len(asked.read_text().splitlines()) > before)
-    world.answers(B)
+    world.answers_once(B, REFUSED)
     until(lambda: len(asked.read_text().splitlines()) > before + 2)
     assert world.states() == "in in in"
 
