@@ -9,9 +9,8 @@ from rich.console import Console
 
 from kbootstrap.cli import options
 from kbootstrap.cli.console import watching
-from kbootstrap.cli.timing import Timings
+from kbootstrap.cli.timing import timed
 from kbootstrap.cli.up import CHANGES_PENDING, show_outcome, show_plan
-from kbootstrap.events import Event
 
 playbook_app = typer.Typer(help="Run a playbook of your own.", no_args_is_help=True)
 
@@ -53,13 +52,7 @@ def run(
     cluster = options.load(inventory)
     playbook = load_playbook(file, cluster)
     console = Console()
-    timings = Timings()
-    with watching(console, json_lines=json_, verbose=verbose) as show:
-
-        def emit(event: Event) -> None:
-            timings.note(event)
-            show(event)
-
+    with timed(console, json_lines=json_, verbose=verbose) as (emit, timings):
         wish = workflow.Wish(playbook, file.absolute().parent, tuple(limit or ()))
         done = workflow.converge(cluster, wish, emit, command=f"playbook run {file}")
     show_outcome(done, timings, time.monotonic() - started, console, json_=json_)

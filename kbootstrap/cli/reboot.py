@@ -7,10 +7,8 @@ import typer
 from rich.console import Console
 
 from kbootstrap.cli import options
-from kbootstrap.cli.console import watching
-from kbootstrap.cli.timing import Timings
+from kbootstrap.cli.timing import timed
 from kbootstrap.cli.up import show_outcome
-from kbootstrap.events import Event
 
 
 def register(app: typer.Typer) -> None:
@@ -35,12 +33,7 @@ def reboot(
     started = time.monotonic()
     cluster = options.load(inventory)
     wanted = Reboots(tuple(limit or ()), only_needed, options.batch_size(batch))
-    console, timings = Console(), Timings()
-    with watching(console, json_lines=json_, verbose=verbose) as show:
-
-        def emit(event: Event) -> None:
-            timings.note(event)
-            show(event)
-
+    console = Console()
+    with timed(console, json_lines=json_, verbose=verbose) as (emit, timings):
         done = workflow(cluster, wanted, emit)
     show_outcome(done, timings, time.monotonic() - started, console, json_=json_)

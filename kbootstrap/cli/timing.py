@@ -2,11 +2,15 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from rich.console import Console
 from rich.table import Table
 
-from kbootstrap.events import Event, PhaseFinished, PhaseStarted
+from kbootstrap.cli.console import watching
+from kbootstrap.events import Event, PhaseFinished, PhaseStarted, Sink
 
 
 @dataclass(slots=True)
@@ -55,3 +59,16 @@ class Timings:
                 f"{span.slowest} {span.seconds:.1f} s",
             )
         return table
+
+
+@contextmanager
+def timed(console: Console, *, json_lines: bool = False, verbose: bool = False) -> Iterator[tuple[Sink, Timings]]:
+    """Shows what happens, as `watching` does, and notes where the time goes."""
+    timings = Timings()
+    with watching(console, json_lines=json_lines, verbose=verbose) as show:
+
+        def emit(event: Event) -> None:
+            timings.note(event)
+            show(event)
+
+        yield emit, timings

@@ -12,9 +12,8 @@ from rich.syntax import Syntax
 
 from kbootstrap.cli import options
 from kbootstrap.cli.console import watching
-from kbootstrap.cli.timing import Timings
+from kbootstrap.cli.timing import Timings, timed
 from kbootstrap.engine.plan import Plan
-from kbootstrap.events import Event
 
 CHANGES_PENDING = 2
 """What `plan` ends with when `up` would change something, as `terraform plan -detailed-exitcode` does."""
@@ -67,13 +66,7 @@ def up(
     cluster = options.load(inventory)
     only = workflow.load_saved(saved_plan) if saved_plan else None
     console = Console()
-    timings = Timings()
-    with watching(console, json_lines=json_, verbose=verbose) as show:
-
-        def emit(event: Event) -> None:
-            timings.note(event)
-            show(event)
-
+    with timed(console, json_lines=json_, verbose=verbose) as (emit, timings):
         wish = workflow.Wish(builtin("up"), limit=tuple(limit or ()))
         done = workflow.converge(cluster, wish, emit, only=only, command="up")
     show_outcome(done, timings, time.monotonic() - started, console, json_=json_)

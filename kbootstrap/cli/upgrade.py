@@ -14,11 +14,10 @@ from rich.table import Table
 from kbootstrap.cli import options
 from kbootstrap.cli.console import watching
 from kbootstrap.cli.observed import show_report
-from kbootstrap.cli.timing import Timings
+from kbootstrap.cli.timing import timed
 from kbootstrap.cli.up import CHANGES_PENDING, plan_value, show_outcome
 from kbootstrap.cli.verify import verified
 from kbootstrap.errors import CheckFailed, InvalidInput
-from kbootstrap.events import Event
 
 if TYPE_CHECKING:
     from kbootstrap.model.cluster import Cluster
@@ -80,14 +79,9 @@ def upgrade(
     if report is not None:
         options.write(report, "")  # what cannot be written is said before anything is touched
     started = time.monotonic()
-    console, timings = Console(), Timings()
-    with watching(console, json_lines=json_, verbose=verbose) as show:
-
-        def emit_and_time(event: Event) -> None:
-            timings.note(event)
-            show(event)
-
-        done = workflow.upgrade(cluster, order, emit_and_time)
+    console = Console()
+    with timed(console, json_lines=json_, verbose=verbose) as (emit, timings):
+        done = workflow.upgrade(cluster, order, emit)
     unnoticed = True
     if done.seen is not None:
         seen = _report(cluster, done, done.seen)
