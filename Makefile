@@ -14,7 +14,7 @@ LAB_PACKAGES := mmdebstrap systemd-container openssh-client iproute2 procps util
 BUILD_PACKAGES := git gcc libc6-dev pkg-config libseccomp-dev
 TEST_PACKAGES := openssh-server sudo nginx-light libnginx-mod-stream keepalived shellcheck systemd openssl
 
-.PHONY: help demo demo-down test check unit e2e test-upgrades bench lock clean lab-packages test-packages
+.PHONY: help demo demo-down test check unit e2e test-backups test-upgrades bench lock clean lab-packages test-packages
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -58,6 +58,10 @@ e2e: $(VENV)/.installed lab-packages test-packages ## Tests on real hosts of the
 	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"
 	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n 's/^NEWER = "\(.*\)"/\1/p' tests/e2e/test_upgrade.py)"
 	@$(BIN)/pytest -m "not long" tests/e2e
+
+test-backups: $(VENV)/.installed lab-packages test-packages ## Backups with a real object store, and restores, on hosts of their own
+	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"
+	@$(BIN)/pytest -m long tests/e2e/test_backup.py tests/e2e/test_restore.py
 
 test-upgrades: $(VENV)/.installed lab-packages test-packages ## Minor by minor through four versions: each is minutes of building
 	@for version in $$(sed -n 's/^PATH = (\(.*\))/\1/p' tests/e2e/test_upgrade_path.py | tr -d '",'); do \

@@ -16,6 +16,8 @@ from tests.e2e.bed import Bed
 from tests.e2e.conftest import PREFIX, BedFactory, wait_until
 from tests.e2e.object_store import ACCESS_KEY, SECRET_KEY, ObjectStore
 
+pytestmark = pytest.mark.long
+
 SUBNET = IPv4Network("198.18.75.0/24")
 FOLDER = "/var/lib/kbootstrap/backups"
 PROGRAM = "/opt/kbootstrap/libexec/etcd-backup"

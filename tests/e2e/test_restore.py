@@ -17,6 +17,8 @@ from kbootstrap.model.versions import Version
 from tests.e2e.bed import Bed
 from tests.e2e.conftest import PREFIX, BedFactory
 
+pytestmark = pytest.mark.long
+
 KEYS = 300
 """Acknowledged before the backup."""
 PASSWORD = "correct horse"
