@@ -85,7 +85,9 @@ def kill(bed: Bed, total: int, moment: Moment) -> None:
         assert process.stdout
         try:
             while before + made < moment.part * total and (line := process.stdout.readline()):
-                made += json.loads(line)["event"] == "ChangeMade"
+                event = json.loads(line)
+                assert "event" in event, f"ended before it could be killed: {moment}: {line}"
+                made += event["event"] == "ChangeMade"
             time.sleep(moment.seconds)
             assert process.poll() is None, f"ended before it could be killed: {moment}"
         finally:
