@@ -1,0 +1,1 @@
+"""Failover drills: one fault at a time, on purpose, with the outage measured and always undone."""
