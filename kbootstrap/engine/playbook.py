@@ -34,6 +34,7 @@ class Phase(Section):
     serial: Serial | None = Field(None, description="hosts at a time: a number or a percentage")
     last: str | None = Field(None, description="who of the hosts goes last, e.g. etcd-leader")
     ahead: bool = Field(False, description="made only when a phase below has changes")
+    gentle: bool = Field(False, description="with what the host's services leave of its processors and disks")
     max_failures: Annotated[int, Field(ge=0)] = Field(0, description="failed hosts before the phase stops")
     always: bool = Field(False, description="run the checks also when nothing was changed")
 

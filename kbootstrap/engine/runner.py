@@ -155,7 +155,9 @@ class Runner:
     def _make_changes(self, task: Task) -> None:
         connection = self.connections[task.host]
         digests = [sha256 for change in task.changes for sha256 in change.deliveries]
-        script = task_script(task.changes, self.deliver(connection, digests) if digests else "", secrets.token_hex(8))
+        fetch = self.deliver(connection, digests) if digests else ""
+        gentle = self.plan.phase(task.phase).gentle
+        script = task_script(task.changes, fetch, secrets.token_hex(8), gentle=gentle)
         made: list[int] = []
 
         def on_line(line: str) -> None:

@@ -10,6 +10,12 @@ set -eu
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 """
 
+_GENTLY = """\
+renice -n 19 -p $$ >/dev/null
+ionice -c 3 -p $$ 2>/dev/null || :
+"""
+"""Everything that follows runs only when nothing else wants to; a kernel without such a disk scheduler does without."""
+
 _IS_WHOLE = """\
 is_whole() {
   if command -v openssl >/dev/null; then sum=$(openssl dgst -sha256 -r "$2"); else sum=$(sha256sum "$2"); fi
@@ -59,9 +65,9 @@ class TaskScript:
     marker: str
 
 
-def task_script(changes: Sequence[Change], fetch: str, marker: str) -> TaskScript:
+def task_script(changes: Sequence[Change], fetch: str, marker: str, *, gentle: bool = False) -> TaskScript:
     """Every change in a subshell of its own; the script stops at the first that fails."""
-    parts = [_PRELUDE, fetch]
+    parts = [_PRELUDE, _GENTLY if gentle else "", fetch]
     for number, change in enumerate(changes):
         parts.append(f"(\n{change.script}\n) </dev/null\nprintf '%s\\n' '{marker} {number}'\n")
     return TaskScript("".join(parts), marker)

@@ -33,6 +33,11 @@ def test_a_change_cannot_eat_the_script_nor_leave_variables_behind() -> None:
     assert made("cat; X=1", 'test -z "${X:-}"') == ([0, 1], True)
 
 
+def test_gentle_work_leaves_processors_to_others() -> None:
+    niceness = [shell(task_script([change("nice")], "", "marker", gentle=gentle).text).text for gentle in (False, True)]
+    assert [text.split()[0] for text in niceness] == ["0", "19"]
+
+
 def test_a_change_cannot_pretend_to_be_another() -> None:
     assert finished("marker-not 1", "marker") is None
     assert finished("marker x", "marker") is None
