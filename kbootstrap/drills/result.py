@@ -1,5 +1,6 @@
 """What a drill found: values, from which every report is made. Pure."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -113,3 +114,12 @@ class DrillResult:
         fault = next((moment.at for moment in self.moments if moment.kind is Kind.FAULT), None)
         steady = next((moment.at for moment in self.moments if moment.kind is Kind.STEADY_AGAIN), None)
         return None if fault is None or steady is None else steady - fault
+
+    @property
+    def outage(self) -> float | None:
+        """The longest outage in seconds that requests felt for which there is a limit; None if there is no such limit.
+
+        It is infinite when it did not end while the drill watched.
+        """
+        felt = [one.seconds for one in self.measured if one.limit.probes]
+        return max((math.inf if seconds is None else seconds for seconds in felt), default=None)

@@ -7,7 +7,7 @@ processes of a machine share.
 
 import json
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from kbootstrap.probes.exchange import Outcome
@@ -88,6 +88,19 @@ def read_samples(names: Iterable[str], lines: Iterable[str]) -> Samples:
         else:
             _add(samples.tracks[kind], *values)
     return samples
+
+
+def sample_lines(samples: Samples) -> Iterator[str]:
+    """What reads as these samples."""
+    for number, track in enumerate(samples.tracks):
+        moved = {move.serial: move.reason for move in track.moves}
+        for serial, began, seconds in zip(track.serials, track.began, track.seconds, strict=True):
+            yield sample_line(number, serial, began, seconds, Outcome(moved=moved.get(serial, "")))
+        for failure in track.failures:
+            outcome = Outcome(failure.reason, moved.get(failure.serial, ""), failure.maybe)
+            yield sample_line(number, failure.serial, failure.began, failure.seconds, outcome)
+    for at, count in samples.census:
+        yield census_line(at, count)
 
 
 def _add(

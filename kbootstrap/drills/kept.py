@@ -1,0 +1,88 @@
+"""Results of drills on the control machine: a JSON file for each, and the requests of the newest beside it, packed."""
+
+import gzip
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from kbootstrap.drills.result import DrillResult
+from kbootstrap.drills.value import as_value, from_json, since_began
+from kbootstrap.engine.journal import state_folder
+from kbootstrap.errors import CommandFailed, InvalidInput
+from kbootstrap.probes.samples import Samples, read_samples, sample_lines
+
+SAMPLES_KEPT = 100
+"""Drills whose single requests are kept, the newest: some 200 kB each."""
+
+LATEST = "latest"
+_RESULT, _SAMPLES = ".json", ".samples.gz"
+
+
+def drills_folder(cluster: str) -> Path:
+    """Where the results of a cluster's drills are kept."""
+    return state_folder(cluster) / "drills"
+
+
+def keep(result: DrillResult, folder: Path | None = None) -> Path:
+    """Keeps a result, whole or not at all, and answers with its file. Raises CommandFailed."""
+    place = folder or drills_folder(result.cluster)
+    file = place / f"{result.began:%Y%m%d-%H%M%S}-{result.drill}{_RESULT}"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        if result.seen is not None:
+            _write(file.with_suffix(_SAMPLES), _packed(since_began(result)))
+        _write(file, (json.dumps(as_value(result), indent=2) + "\n").encode())
+        for old in sorted(place.glob(f"*{_SAMPLES}"))[:-SAMPLES_KEPT]:
+            old.unlink()
+    except OSError as error:
+        raise CommandFailed(
+            f"the drill's result cannot be kept: {error}", hint=f"make {place} writable, or set XDG_STATE_HOME"
+        ) from error
+    return file
+
+
+def kept(folder: Path) -> list[DrillResult]:
+    """All results, oldest first, without single requests; files that are damaged are passed over."""
+    found = []
+    for file in sorted(folder.glob(f"*{_RESULT}")):
+        with suppress(ValueError, OSError):
+            found.append(from_json(file.read_bytes()))
+    return found
+
+
+def of_run(folder: Path, run: str) -> list[DrillResult]:
+    """The results of a run, or of the latest, with single requests where they are still kept. Raises InvalidInput."""
+    files = sorted(folder.glob(f"*{_RESULT}"))
+    runs = {file: result.run for file in files for result in _read(file, Samples([]))}
+    wanted = runs[max(runs)] if runs and run == LATEST else run
+    found = [result for file in runs if runs[file] == wanted for result in _read(file, _samples(file))]
+    if not found:
+        raise InvalidInput(f"no drill of the run {run} is kept here", hint="kbootstrap drill history names the runs")
+    return found
+
+
+def _read(file: Path, samples: Samples) -> Sequence[DrillResult]:
+    with suppress(ValueError, OSError):
+        return [from_json(file.read_bytes(), samples)]
+    return []
+
+
+def _samples(file: Path) -> Samples:
+    try:
+        with gzip.open(file.with_suffix(_SAMPLES), "rt", encoding="utf-8") as lines:
+            return read_samples(json.loads(next(lines)), lines)
+    except (OSError, EOFError, ValueError, StopIteration):
+        return Samples([])
+
+
+def _packed(result: DrillResult) -> bytes:
+    samples = result.seen.samples if result.seen else Samples([])
+    names = json.dumps([track.name for track in samples.tracks])
+    return gzip.compress("".join([f"{names}\n", *sample_lines(samples)]).encode())
+
+
+def _write(file: Path, content: bytes) -> None:
+    new = file.with_name(f".{file.name}.new")
+    new.write_bytes(content)
+    new.replace(file)

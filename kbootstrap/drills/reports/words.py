@@ -1,0 +1,55 @@
+"""What drills found, in words: the same ones in every report."""
+
+from collections.abc import Sequence
+
+from kbootstrap.drills.result import DrillResult, Limit, Measured, Verdict
+
+EXACT_SECONDS = 10.0
+"""From here on tenths of a second say enough."""
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds for people."""
+    if seconds is None:
+        return "-"
+    return f"{seconds:.2f} s" if seconds < EXACT_SECONDS else f"{seconds:.1f} s"
+
+
+def allowed(limit: Limit) -> str:
+    """A line of a budget for people."""
+    return f"{limit.seconds:g} s" if limit.seconds else "none may fail" if limit.probes else "0 s"
+
+
+def found(measured: Measured) -> str:
+    """What was measured for a limit, for people."""
+    if measured.seconds is None:
+        return "not while it was watched"
+    if measured.limit.probes and not measured.seconds:
+        return "no outage"
+    return duration(measured.seconds)
+
+
+def lost(result: DrillResult) -> int:
+    """How many acknowledged writes are missing, where most are."""
+    return max((len(verdict.lost) for verdict in result.seen.ledgers), default=0) if result.seen else 0
+
+
+def tally(results: Sequence[DrillResult]) -> str:
+    """How many of the drills ended in which way."""
+    counts = {verdict: sum(result.verdict is verdict for result in results) for verdict in Verdict}
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count) or "no drill was run"
+
+
+def ledger_sentence(results: Sequence[DrillResult]) -> str:
+    """What became of all acknowledged writes of all drills; empty when none was looked for."""
+    verdicts = [verdict for result in results if result.seen for verdict in result.seen.ledgers]
+    if not verdicts:
+        return ""
+    missing = sum(lost(result) for result in results)
+    if missing:
+        return f"{missing:,} acknowledged writes are lost"
+    unread = [verdict for verdict in verdicts if verdict.problem]
+    if unread:
+        return f"whether acknowledged writes are lost is not known: {unread[0].where}: {unread[0].problem}"
+    writes = sum(max((one.acknowledged for one in result.seen.ledgers), default=0) for result in results if result.seen)
+    return f"no acknowledged write of {writes:,} is lost"
