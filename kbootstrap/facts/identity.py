@@ -30,17 +30,18 @@ echo "ssh_client=${SSH_CONNECTION%% *}"
 for tool in tar base64 sha256sum curl systemctl apt-get modprobe ip; do
   command -v $tool >/dev/null || echo "missing=$tool"
 done
-echo "addresses=$(ip -json -4 address)"
+echo "addresses=$(ip -json address)"
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """A network interface and its IPv4 addresses."""
+    """A network interface, its IPv4 addresses, and its hardware address."""
 
     name: str
     mtu: int
     addresses: tuple[IPv4Interface, ...]
+    mac: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +116,11 @@ def _interfaces(text: str) -> tuple[Interface, ...]:
             name=link["ifname"],
             mtu=link.get("mtu", 0),
             addresses=tuple(
-                IPv4Interface(f"{entry['local']}/{entry['prefixlen']}") for entry in link.get("addr_info", [])
+                IPv4Interface(f"{entry['local']}/{entry['prefixlen']}")
+                for entry in link.get("addr_info", [])
+                if entry.get("family", "inet") == "inet"
             ),
+            mac=link.get("address", ""),
         )
         for link in json.loads(text)
         if "ifname" in link

@@ -91,9 +91,11 @@ def _foreign_vip(
         return
     if any(identity.interface_of(vip) for identity in identities.values()):
         return
+    # One of them may have taken it between its own answer and the others': a keepalived that has just started.
+    ours = {interface.mac for identity in identities.values() for interface in identity.interfaces}
     for host in cluster.control_planes:
         answer = facts[host.name][_answer(vip)]
-        if answer is not None:
+        if answer is not None and answer not in ours:
             yield Finding(
                 host.name,
                 "network",

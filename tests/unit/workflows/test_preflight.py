@@ -181,6 +181,13 @@ def test_a_vip_that_we_hold_is_ours() -> None:
     assert findings(CLUSTER, looks(CLUSTER, cp1=asks, cp2=holder)) == []
 
 
+def test_a_vip_that_one_of_us_takes_meanwhile_is_ours() -> None:
+    mac = "06:9b:10:59:5c:49"
+    taker = look(CLUSTER, "cp2", interfaces=(Interface("eth0", 1500, (IPv4Interface("198.18.0.12/24"),), mac),))
+    asks = look(CLUSTER, "cp1", {neighbour("cp1"): mac})
+    assert findings(CLUSTER, looks(CLUSTER, cp1=asks, cp2=taker)) == []
+
+
 def test_a_vip_is_not_judged_when_its_holder_may_be_unread() -> None:
     some = looks(CLUSTER, cp1=look(CLUSTER, "cp1", {neighbour("cp1"): "06:9b:10:59:5c:49"}))
     del some["cp3"]
