@@ -22,6 +22,9 @@ from kbootstrap.transport.connection import Connection
 FLOCK = "/run/kbootstrap/lock"
 NOTE = "/run/kbootstrap/lock.json"
 
+LETS_GO_SECONDS = 3
+"""In these a host notices that the one who held the lock is dead: another run begins right after a `kill -9`."""
+
 LONGEST_RUN = timedelta(hours=6)
 """After this a lock ends by itself, whatever its owner does."""
 
@@ -77,7 +80,7 @@ def _hold_command(owner: Owner) -> str:
     seconds = int(LONGEST_RUN.total_seconds())
     return (
         f"umask 022; mkdir -p {FLOCK.rpartition('/')[0]}; exec 9>>{FLOCK}; "
-        f"if flock --nonblock 9; then printf '%s %s' $$ {shlex.quote(note)} >{NOTE}; echo held; "
+        f"if flock --timeout {LETS_GO_SECONDS} 9; then printf '%s %s' $$ {shlex.quote(note)} >{NOTE}; echo held; "
         f"timeout {seconds} cat >/dev/null 9>&-; rm -f {NOTE}; "
         f"else printf 'busy '; cat {NOTE} 2>/dev/null; echo; fi"
     )
