@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kbootstrap.probes.recording import Observation, Span
 from kbootstrap.probes.samples import Track
-from kbootstrap.probes.summary import percentile
+from kbootstrap.probes.summary import Outage, percentile
 
 WIDTH = 1000
 """Of the axis, in columns."""
@@ -39,10 +39,11 @@ HUES = 8
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """From `began` to `ended`, seconds of CLOCK_MONOTONIC."""
+    """From `began` to `ended`, seconds of CLOCK_MONOTONIC; what is written at it is counted from `zero`."""
 
     began: float
     ended: float
+    zero: float
 
     def x(self, at: float) -> float:
         """Where a moment is; those outside are at the edge."""
@@ -60,21 +61,32 @@ class Axis:
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
-        """About ten, at round times since the beginning."""
+        """About ten, at round times from zero."""
         seconds = self.ended - self.began
         step = next((step for step in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800) if seconds / step <= 12), 3600)
-        return [(self.x(self.began + at), _clock(at)) for at in range(0, int(seconds) + 1, step)]
+        first, last = math.ceil((self.began - self.zero) / step), math.floor((self.ended - self.zero) / step)
+        return [(self.x(self.zero + at * step), _clock(at * step)) for at in range(first, last + 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """An outage."""
+
+    x: float
+    width: float
+    title: str
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A probe's part: SVG paths of its slowest answers, the median, failures, and requests that were moved."""
+    """A probe's part: SVG paths of its slowest answers, the median, failures, and moved requests; its outages."""
 
     name: str
     slowest: str
     median: str
     failures: str
     moves: str
+    outages: tuple[Band, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +111,7 @@ class HostBars:
     rows: int
 
 
-def lane(track: Track, axis: Axis) -> Lane:
+def lane(track: Track, axis: Axis, outages: Sequence[Outage]) -> Lane:
     """A probe's part."""
     columns: dict[int, list[float]] = {}
     for began, seconds in zip(track.began, track.seconds, strict=True):
@@ -112,7 +124,13 @@ def lane(track: Track, axis: Axis) -> Lane:
         median=_joined(medians, axis.step),
         failures="".join(_column(x, _share(failed[x], len(columns.get(x, ()))), axis.step) for x in sorted(failed)),
         moves="".join(f"M{x} 0v6h2v-6z" for x in sorted({axis.column(move.began) for move in track.moves})),
+        outages=tuple(_band(one, axis) for one in outages if one.ended >= axis.began and one.began <= axis.ended),
     )
+
+
+def _band(outage: Outage, axis: Axis) -> Band:
+    x = axis.x(outage.began)
+    return Band(x, round(max(axis.x(outage.ended) - x, 1.0), 1), f"{outage.failed:,} failed in {outage.seconds:.2f} s")
 
 
 def replicas(seen: Observation, axis: Axis, most: int) -> str:
@@ -182,4 +200,6 @@ def _share(failed: int, good: int) -> int:
 
 
 def _clock(seconds: int) -> str:
+    if seconds < 0:
+        return f"−{_clock(-seconds)}"  # noqa: RUF001 - a minus sign
     return f"{seconds} s" if seconds < 60 else f"{seconds // 60}:{seconds % 60:02d}"
