@@ -322,7 +322,7 @@ def test_two_at_once(world: World) -> None:
 def test_a_killed_run_is_noted_and_cleaned_up_after(world: World) -> None:
     slow = world.fault("slow")
     run = world.start("run")
-    _until(lambda: list(world.folder.glob(".new*")))
+    _until(lambda: list(world.folder.glob(".running")))
     _end(run, signal.SIGKILL)
     slow.unlink()
     code, _, errors = world.run("failed", MONITOR_SERVICE_RESULT="timeout")
