@@ -9,7 +9,7 @@ import pytest
 
 from kbootstrap.lab.spec import standard
 from tests.e2e.conftest import PREFIX, BedFactory
-from tests.e2e.test_upgrade import report, require_unnoticed, versions
+from tests.e2e.test_upgrade import PROBES, report, require_unnoticed, versions
 
 PATH = ("1.35.8", "1.36.4", "1.37.0", "1.37.1")
 SUBNET = IPv4Network("198.18.45.0/24")
@@ -21,7 +21,7 @@ def test_minor_by_minor(beds: BedFactory) -> None:
     bed.run("up").expect()
     bed.run("upgrade", "--to", PATH[2]).expect(3, f"{PATH[0]} -> {PATH[1]} -> {PATH[2]}")
     for version in PATH[1:]:
-        done = bed.run("upgrade", "--to", version, "--report", str(bed.folder / f"{version}.html"))
+        done = bed.run("upgrade", "--to", version, *PROBES, "--report", str(bed.folder / f"{version}.html"))
         require_unnoticed(report(bed, done, version))
         done.expect(0, f"runs Kubernetes {version}")
         assert versions(bed) == {version}
