@@ -31,7 +31,12 @@ def found(measured: Measured) -> str:
 
 def lost(result: DrillResult) -> int:
     """How many acknowledged writes are missing, where most are."""
-    return max((len(verdict.lost) for verdict in result.seen.ledgers), default=0) if result.seen else 0
+    return max((len(reading.lost) for reading in result.seen.ledgers), default=0) if result.seen else 0
+
+
+def excused(result: DrillResult) -> bool:
+    """Whether writes are missing that may be: a restore ends with what its backup held."""
+    return bool(lost(result)) and result.verdict is Verdict.PASSED
 
 
 def tally(results: Sequence[DrillResult]) -> str:
@@ -42,14 +47,16 @@ def tally(results: Sequence[DrillResult]) -> str:
 
 def ledger_sentence(results: Sequence[DrillResult]) -> str:
     """What became of all acknowledged writes of all drills; empty when none was looked for."""
-    verdicts = [verdict for result in results if result.seen for verdict in result.seen.ledgers]
-    if not verdicts:
+    readings = [reading for result in results if result.seen for reading in result.seen.ledgers]
+    if not readings:
         return ""
-    missing = sum(lost(result) for result in results)
+    missing = sum(lost(result) for result in results if not excused(result))
     if missing:
         return f"{missing:,} acknowledged writes are lost"
-    unread = [verdict for verdict in verdicts if verdict.problem]
+    unread = next((reading for reading in readings if reading.problem), None)
     if unread:
-        return f"whether acknowledged writes are lost is not known: {unread[0].where}: {unread[0].problem}"
+        return f"whether acknowledged writes are lost is not known: {unread.where}: {unread.problem}"
     writes = sum(max((one.acknowledged for one in result.seen.ledgers), default=0) for result in results if result.seen)
-    return f"no acknowledged write of {writes:,} is lost"
+    younger = sum(lost(result) for result in results if excused(result))
+    but = f", but {younger:,} that were younger than the backup that was restored" if younger else ""
+    return f"no acknowledged write of {writes:,} is lost{but}"
