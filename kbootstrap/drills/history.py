@@ -48,6 +48,11 @@ class Availability:
         return YEAR_SECONDS * self.missing
 
 
+def finished(result: DrillResult) -> bool:
+    """Whether it was measured to the end."""
+    return result.verdict in (Verdict.PASSED, Verdict.FAILED)
+
+
 @dataclass(frozen=True, slots=True)
 class DrillHistory:
     """All runs of a drill, oldest first."""
@@ -62,7 +67,7 @@ class DrillHistory:
     @property
     def finished(self) -> tuple[DrillResult, ...]:
         """Those that were measured to the end."""
-        return tuple(result for result in self.results if result.verdict in (Verdict.PASSED, Verdict.FAILED))
+        return tuple(filter(finished, self.results))
 
     @property
     def outages(self) -> tuple[float, ...]:

@@ -17,7 +17,7 @@ def duration(seconds: float | None) -> str:
 
 def allowed(limit: Limit) -> str:
     """A line of a budget for people."""
-    return f"{limit.seconds:g} s" if limit.seconds else "none may fail" if limit.probes else "0 s"
+    return "none" if limit.probes and not limit.seconds else f"{limit.seconds:g} s"
 
 
 def found(measured: Measured) -> str:
