@@ -33,12 +33,10 @@ def register(app: typer.Typer) -> None:
 @backup_app.command()
 def run(
     inventory: options.Inventory = options.DEFAULT_INVENTORY,
-    limit: Annotated[
-        list[str] | None, typer.Option("--limit", "-l", help="On these etcd hosts; default: where the leader is.")
-    ] = None,
+    limit: options.Limit = None,
     json_: options.Json = False,
 ) -> None:
-    """Makes a backup now: on the host, copied to the targets, and read back from there."""
+    """Makes a backup now, where etcd's leader is or on the hosts of --limit: copied to the targets, and read back."""
     from kbootstrap.workflows.backups.operate import run as workflow  # noqa: PLC0415 - heavy; not for --help
 
     cluster = options.load(inventory)

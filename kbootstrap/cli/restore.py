@@ -14,9 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from kbootstrap.cli import options
-from kbootstrap.cli.console import watching
 from kbootstrap.cli.proof import Identity, Origin, required_identity
-from kbootstrap.cli.timing import Timings
+from kbootstrap.cli.timing import Timings, timed
 from kbootstrap.cli.verify import verify
 from kbootstrap.events import Event, Sink, ignore
 
@@ -70,15 +69,14 @@ class _Screen:
     _sink: Sink = ignore
 
     def emit(self, event: Event) -> None:
-        """Takes an event in."""
-        self.timings.note(event)
+        """Takes an event in: a restore is prepared in one stretch of progress, and carried out in the next."""
         self._sink(event)
 
     @contextmanager
     def progress(self) -> Iterator[None]:
         """While open, events are shown."""
-        with watching(self.console, json_lines=self.json_, verbose=self.verbose) as show:
-            self._sink = show
+        with timed(self.console, json_lines=self.json_, verbose=self.verbose, timings=self.timings) as (sink, _):
+            self._sink = sink
             yield
         self._sink = ignore
 

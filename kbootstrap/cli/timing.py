@@ -62,9 +62,11 @@ class Timings:
 
 
 @contextmanager
-def timed(console: Console, *, json_lines: bool = False, verbose: bool = False) -> Iterator[tuple[Sink, Timings]]:
-    """Shows what happens, as `watching` does, and notes where the time goes."""
-    timings = Timings()
+def timed(
+    console: Console, *, json_lines: bool = False, verbose: bool = False, timings: Timings | None = None
+) -> Iterator[tuple[Sink, Timings]]:
+    """Shows what happens, as `watching` does, and notes where the time goes (in `timings`, to go on with them)."""
+    timings = timings or Timings()
     with watching(console, json_lines=json_lines, verbose=verbose) as show:
 
         def emit(event: Event) -> None:

@@ -1,5 +1,6 @@
 """Nodes that a run has cordoned and, being cut short, not uncordoned."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,21 @@ from kbootstrap.steps.step import Change, Paths, Step, fingerprint, quote
 
 CORDONED = "kbootstrap.io/cordoned"
 """Annotation of a node that we cordoned: the run that did. A cordon without it is somebody else's."""
+
+
+def cordon(node: str, run: str) -> str:
+    """Shell that keeps new pods from a node, with the mark of the run that does."""
+    return _patch(node, run, unschedulable=True)
+
+
+def uncordon(node: str) -> str:
+    """Shell that lets a node take pods again, and takes the mark away."""
+    return _patch(node, None, unschedulable=None)
+
+
+def _patch(node: str, run: str | None, *, unschedulable: bool | None) -> str:
+    patch = {"metadata": {"annotations": {CORDONED: run}}, "spec": {"unschedulable": unschedulable}}
+    return kubectl(f"patch node {quote(node)} --type=merge --patch={quote(json.dumps(patch))} >/dev/null")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +45,9 @@ class Uncordoned:
         run = node.annotations.get(CORDONED) if node else None
         if not run:
             return None
-        patch = f'{{"metadata":{{"annotations":{{"{CORDONED}":null}}}},"spec":{{"unschedulable":null}}}}'
         return Change(
             title=f"uncordon {self.node}",
-            script=kubectl(f"patch node {quote(self.node)} --type=merge --patch={quote(patch)} >/dev/null"),
+            script=uncordon(self.node),
             fingerprint=fingerprint("uncordoned", self.node),
             diff=f"run {run} cordoned it and was cut short",
         )

@@ -23,6 +23,9 @@ TASK_TIMEOUT = 900.0
 BOOT_TIMEOUT = 600.0
 """Seconds from asking for a boot until the host answers again: servers test their memory for minutes."""
 
+ANSWER_SECONDS = 60.0
+"""Beyond its deadline, for a check's last try and its answer."""
+
 MAX_PARALLEL = 64
 
 Deliver = Callable[[Connection, Sequence[str]], str]
@@ -136,7 +139,7 @@ class Runner:
                 elif task.changes:
                     self._make_changes(task)
                 for check in self.checks(task):
-                    self._pass(check, task.host)
+                    reach(check, task.host, self.connections, self.scale)
         except KbootstrapError as failure:
             error = str(failure)
             raise
@@ -182,16 +185,19 @@ class Runner:
         self._make_changes(task)
         booted(connection, before, BOOT_TIMEOUT * self.scale)
 
-    def _pass(self, check: Check, host: str) -> None:
-        asked = next((name for name in check.asked if name in self.connections), host)
-        result = self.connections[asked].run_script(check.script(self.scale), timeout=check.deadline * self.scale + 60)
-        if not result.ok:
-            raise CheckFailed(
-                f"{check.name} was not reached within {check.deadline * self.scale:.0f} s",
-                host=host,
-                output=result.text or result.errors,
-                hint=check.hint or None,
-            )
+
+def reach(check: Check, host: str, connections: Mapping[str, Connection], scale: float) -> None:
+    """Waits for a check of a host, there or at who can answer for it. Raises CheckFailed."""
+    asked = next((name for name in check.asked if name in connections), host)
+    deadline = check.deadline * scale
+    result = connections[asked].run_script(check.script(scale), timeout=deadline + ANSWER_SECONDS)
+    if not result.ok:
+        raise CheckFailed(
+            f"{check.name} was not reached within {deadline:.0f} s",
+            host=host,
+            output=result.text or result.errors,
+            hint=check.hint or None,
+        )
 
 
 def _without_markers(text: str, marker: str) -> str:

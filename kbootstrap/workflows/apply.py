@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from kbootstrap.checks.catalogue import CHECKS, Scope
 from kbootstrap.checks.check import Check
 from kbootstrap.engine.delivery import delivering
-from kbootstrap.engine.journal import Entry, now, record
-from kbootstrap.engine.lock import Owner
+from kbootstrap.engine.journal import Entry, now, record, recorded, state_folder
+from kbootstrap.engine.lock import Owner, locked
 from kbootstrap.engine.plan import Plan, Task
 from kbootstrap.engine.runner import Runner
 from kbootstrap.errors import KbootstrapError
@@ -31,6 +31,13 @@ class Run:
     stop: threading.Event = field(default_factory=threading.Event)
     without: frozenset[str] = frozenset()
     """Guards that the user has turned off."""
+
+
+@contextmanager
+def exclusive(cluster: Cluster, connections: Mapping[str, Connection], owner: Owner, emit: Sink) -> Iterator[Run]:
+    """A run that nobody else's disturbs, and whose events are on record here. Raises Locked."""
+    with locked(connections, owner), recorded(state_folder(cluster.name), owner.run, emit) as sink:
+        yield Run(owner, sink)
 
 
 def execute(cluster: Cluster, connections: Mapping[str, Connection], survey: Survey, run: Run) -> None:

@@ -5,18 +5,20 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from kbootstrap.engine.journal import now, recorded, state_folder
-from kbootstrap.engine.lock import Owner, locked, new_owner
+from kbootstrap.engine.journal import now
+from kbootstrap.engine.lock import Owner, new_owner
 from kbootstrap.engine.plan import Plan
 from kbootstrap.engine.playbook import Playbook
 from kbootstrap.engine.selectors import limited
 from kbootstrap.errors import InvalidInput, KbootstrapError
 from kbootstrap.events import Sink
-from kbootstrap.model.cluster import Cluster
+from kbootstrap.facts.fact import Fact
+from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows.access import reached, require_all
-from kbootstrap.workflows.apply import Run, execute
+from kbootstrap.workflows.apply import exclusive, execute
 from kbootstrap.workflows.preflight import preflight_facts, require_fit
 from kbootstrap.workflows.releases import VERSIONS, require_installed_version
 from kbootstrap.workflows.survey import FirstLook, Survey, first_look, make_survey
@@ -103,17 +105,13 @@ def converge(
     Locked while somebody else changes the cluster.
     """
     owner = new_owner(command)
-    with (
-        connected(cluster, wish.limit) as connections,
-        locked(connections, owner),
-        recorded(state_folder(cluster.name), owner.run, emit) as sink,
-    ):
+    with connected(cluster, wish.limit) as connections, exclusive(cluster, connections, owner, emit) as run:
         wanted = {host.name for host in limited(cluster, wish.limit)}
         before({name: host for name, host in connections.items() if name in wanted}, owner)
-        survey = _survey(cluster, connections, wish, sink)
+        survey = _survey(cluster, connections, wish, run.emit)
         if only is not None:
             _require_same(only, saved(cluster, survey.plan))
-        execute(cluster, connections, survey, Run(owner, sink))
+        execute(cluster, connections, survey, run)
         return survey.plan
 
 
@@ -128,10 +126,18 @@ def connected(cluster: Cluster, limit: Sequence[str] = ()) -> Iterator[dict[str,
 
 
 def look_around(
-    cluster: Cluster, connections: Mapping[str, Connection], wanted: Collection[str], emit: Sink
+    cluster: Cluster,
+    connections: Mapping[str, Connection],
+    wanted: Collection[str],
+    emit: Sink,
+    more: Callable[[Host], Sequence[Fact[Any]]] = lambda _host: (),
 ) -> dict[str, FirstLook]:
-    """The first look at all hosts that are connected. Raises PreflightFailed when one of `wanted` is not fit."""
-    facts = {name: (*preflight_facts(cluster, cluster.host(name)), VERSIONS) for name in connections}
+    """The first look at all hosts that are connected; `more` are further facts that the caller wants of a host.
+
+    Raises PreflightFailed when one of `wanted` is not fit.
+    """
+    hosts = {name: cluster.host(name) for name in connections}
+    facts = {name: (*preflight_facts(cluster, host), VERSIONS, *more(host)) for name, host in hosts.items()}
     looks = first_look(cluster, connections, facts)
     require_fit(cluster, {name: look for name, look in looks.items() if name in wanted}, emit)
     return looks

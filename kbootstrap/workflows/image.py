@@ -6,14 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from kbootstrap.artifacts.artifact import Artifact
-from kbootstrap.artifacts.cache import default_cache
 from kbootstrap.artifacts.catalogue import load_catalogue
-from kbootstrap.artifacts.obtain import obtain
-from kbootstrap.artifacts.source import Origin, SourceSettings
 from kbootstrap.engine.delivery import delivering
 from kbootstrap.events import Sink
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.transport.connection import Connection
+from kbootstrap.workflows.supplies import obtained
 
 NAME = "agnhost"
 """Kubernetes' own test image: answers over HTTP, and asks others on behalf of who asks it."""
@@ -64,8 +62,7 @@ def supplied(cluster: Cluster, emit: Sink) -> Iterator[Image]:
     if settings.images == "registry":
         yield Image(reference)
         return
-    source = SourceSettings(origin=Origin(settings.source), mirror=settings.mirror)
-    artifacts = list(obtain(release.images(NAME), source, default_cache(), emit).values())
+    artifacts = list(obtained(cluster, release.images(NAME), emit).values())
     if not artifacts:
         yield Image(reference)
         return

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kbootstrap.artifacts.artifact import Artifact
+from kbootstrap.artifacts.artifact import Artifact, ArtifactRef
 from kbootstrap.artifacts.cache import default_cache
 from kbootstrap.artifacts.catalogue import load_catalogue
 from kbootstrap.artifacts.obtain import obtain
@@ -44,16 +44,20 @@ class Supplies:
 
 def supplies_for(cluster: Cluster, facts: Mapping[str, Facts], emit: Sink) -> Supplies:
     """Obtains what is not in the cache yet."""
-    settings = cluster.settings.artifacts
     release = load_catalogue().release(cluster.kubernetes)
-    source = SourceSettings(origin=Origin(settings.source), mirror=settings.mirror)
-    obtained = obtain(release.refs(), source, default_cache(), emit)
     return Supplies(
         release=release,
-        artifacts={ref.name: artifact for ref, artifact in obtained.items()},
+        artifacts={ref.name: artifact for ref, artifact in obtained(cluster, release.refs(), emit).items()},
         packages=_packages(cluster, facts, emit),
         files=named_files(cluster),
     )
+
+
+def obtained(cluster: Cluster, wanted: Sequence[ArtifactRef], emit: Sink) -> dict[ArtifactRef, Artifact]:
+    """Artifacts in the cache, from where the inventory says. Raises ArtifactError."""
+    settings = cluster.settings.artifacts
+    source = SourceSettings(origin=Origin(settings.source), mirror=settings.mirror)
+    return obtain(wanted, source, default_cache(), emit)
 
 
 def named_files(cluster: Cluster) -> dict[Path, bytes]:

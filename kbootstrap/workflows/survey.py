@@ -1,7 +1,7 @@
 """From hosts as they are to a plan: who they are, whose keys they hold, what differs from what should be."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,6 +48,10 @@ class Survey:
     supplies: Supplies
 
 
+MoreSteps = Callable[[Phase, Site], Sequence[Step]]
+"""What a phase does to a host beside what its components and the playbook say."""
+
+
 def first_look(
     cluster: Cluster, connections: Mapping[str, Connection], more: Mapping[str, Sequence[Fact[Any]]] | None = None
 ) -> dict[str, FirstLook]:
@@ -71,18 +75,22 @@ def make_survey(
     playbook: Playbook,
     folder: Path,
     emit: Sink,
+    *,
+    pki: Pki | None = None,
+    more: MoreSteps = lambda _phase, _site: (),
 ) -> Survey:
     """The plan for the hosts in `connections`; `looks` may be of more. `folder` is where the playbook's files are.
 
-    Obtains the artifacts first, which may take long the first time.
+    `pki` are the cluster's keys where they are not those of its hosts. Obtains the artifacts first, which may take
+    long the first time.
     """
     now = datetime.now(UTC)
     limit = frozenset(connections) if len(connections) < len(cluster.hosts) else None
     facts = {name: look.facts for name, look in looks.items()}
-    pki = cluster_keys(cluster, facts, now)
+    keys = pki or cluster_keys(cluster, facts, now)
     supplies = supplies_for(cluster, facts, emit)
-    sites = {name: _site(cluster, cluster.host(name), facts[name], pki, supplies, now, limit) for name in connections}
-    steps = {name: _steps(playbook, folder, site) for name, site in sites.items()}
+    sites = {name: _site(cluster, cluster.host(name), facts[name], keys, supplies, now, limit) for name in connections}
+    steps = {name: _steps(playbook, folder, site, more) for name, site in sites.items()}
     seen = on_all(connections, lambda name, connection: read(connection, needs(steps[name])))
     return Survey(sites, leaders_last(make_plan(playbook, steps, seen), connections), supplies)
 
@@ -110,7 +118,7 @@ def _site(
     )
 
 
-def _steps(playbook: Playbook, folder: Path, site: Site) -> HostSteps:
+def _steps(playbook: Playbook, folder: Path, site: Site, more: MoreSteps) -> HostSteps:
     def steps(phase: Phase) -> Sequence[Step] | None:
         if not selected(phase.hosts, site.cluster, site.host):
             return None
@@ -118,6 +126,7 @@ def _steps(playbook: Playbook, folder: Path, site: Site) -> HostSteps:
             to_step(step, f"{playbook.name}-{phase.phase}-{number}", folder, site.cluster, site.host)
             for number, step in enumerate(phase.steps)
         ]
-        return [*(step for name in phase.components for step in COMPONENTS[name](site)), *generic]
+        of_components = (step for name in phase.components for step in COMPONENTS[name](site))
+        return [*of_components, *generic, *more(phase, site)]
 
     return host_steps(playbook, steps)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from kbootstrap.artifacts.catalogue import load_catalogue
 from kbootstrap.components.kubectl import kubectl
-from kbootstrap.engine.journal import HOST_JOURNAL, parse_entries, recorded, state_folder
-from kbootstrap.engine.lock import locked, new_owner
+from kbootstrap.engine.journal import HOST_JOURNAL, parse_entries
+from kbootstrap.engine.lock import new_owner
 from kbootstrap.engine.plan import Plan
 from kbootstrap.engine.strategy import batches
 from kbootstrap.errors import InvalidInput, KbootstrapError, PreflightFailed, Problem
@@ -21,7 +21,7 @@ from kbootstrap.model.settings import Serial
 from kbootstrap.model.versions import Version
 from kbootstrap.probes.recording import Observation
 from kbootstrap.transport.connection import Connection
-from kbootstrap.workflows.apply import Run, execute
+from kbootstrap.workflows.apply import Run, exclusive, execute
 from kbootstrap.workflows.converge import connected, look_around
 from kbootstrap.workflows.parallel import on_all
 from kbootstrap.workflows.playbooks import builtin, in_batches
@@ -82,11 +82,8 @@ def upgrade(cluster: Cluster, order: Order, emit: Sink) -> Upgraded:
     Raises what forbids it: then nothing was changed. Running it again goes on from where it stopped.
     """
     owner = new_owner("upgrade")
-    with (
-        connected(cluster) as connections,
-        locked(connections, owner),
-        recorded(state_folder(cluster.name), owner.run, emit) as sink,
-    ):
+    with connected(cluster) as connections, exclusive(cluster, connections, owner, emit) as held:
+        sink = held.emit
         rollout, survey, target = _prepared(cluster, connections, order, sink)
         owner = replace(owner, command=rollout.route.command)
         without = frozenset() if order.drain else DRAINING

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from kbootstrap.engine.selectors import limited
 from kbootstrap.errors import CommandFailed, HostsFailed, InvalidInput, KbootstrapError
 from kbootstrap.events import PhaseFinished, PhaseStarted, Sink
 from kbootstrap.facts.backups import LOCAL
@@ -37,16 +38,17 @@ def run(cluster: Cluster, limit: Sequence[str], emit: Sink) -> dict[str, str]:
 
     Raises CommandFailed, Locked or HostsFailed; what one host cannot do keeps no other from it.
     """
-    unknown = sorted(set(limit) - {host.name for host in cluster.etcd_members})
-    if unknown:
-        raise InvalidInput(f"{', '.join(unknown)}: not an etcd host", hint="backups are made where etcd's members are")
+    asked = [host.name for host in limited(cluster, limit)] if limit else []
+    others = sorted(set(asked) - {host.name for host in cluster.etcd_members})
+    if others:
+        raise InvalidInput(f"{', '.join(others)}: not an etcd host", hint="backups are made where etcd's members are")
     made: dict[str, str] = {}
     failures: list[KbootstrapError] = []
     with etcd_hosts(cluster, emit) as connections:
-        missing = [name for name in limit if name not in connections]
+        missing = [name for name in asked if name not in connections]
         if missing:
             raise CommandFailed(f"cannot be reached: {', '.join(missing)}")
-        for name in limit or _leader(connections):
+        for name in asked or _leader(connections):
             with _phase("backup", name, emit, failures):
                 made[name] = program.make(connections[name])
     _raise(failures)

@@ -1,10 +1,9 @@
 """A node without pods: cordoned, its pods evicted as their disruption budgets allow, uncordoned afterwards."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from kbootstrap.components.cordons import CORDONED
+from kbootstrap.components.cordons import cordon, uncordon
 from kbootstrap.components.kubectl import kubectl
 from kbootstrap.errors import CheckFailed, KbootstrapError
 from kbootstrap.facts.budgets import Budgets
@@ -47,16 +46,15 @@ def _cordon(scene: Scene) -> bool:
     if unschedulable == "true" and not by:
         scene.note("is cordoned already, and stays so")
         return False
-    _patch(scene, {"metadata": {"annotations": {CORDONED: scene.run}}, "spec": {"unschedulable": True}})
+    _change(scene, cordon(scene.host.name, scene.run))
     return True
 
 
 def _uncordon(scene: Scene) -> None:
-    _patch(scene, {"metadata": {"annotations": {CORDONED: None}}, "spec": {"unschedulable": None}})
+    _change(scene, uncordon(scene.host.name))
 
 
-def _patch(scene: Scene, patch: object) -> None:
-    command = kubectl(f"patch node {scene.host.name} --type=merge --patch='{json.dumps(patch)}'")
+def _change(scene: Scene, command: str) -> None:
     scene.api.run(command).require("the node cannot be changed")
 
 

@@ -13,9 +13,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from kbootstrap.artifacts.artifact import ArtifactRef
-from kbootstrap.artifacts.cache import default_cache
-from kbootstrap.artifacts.obtain import obtain
-from kbootstrap.artifacts.source import Origin, SourceSettings
 from kbootstrap.engine.journal import now
 from kbootstrap.errors import KbootstrapError
 from kbootstrap.events import Note, Sink
@@ -30,6 +27,7 @@ from kbootstrap.workflows.restore.manifest import Manifest
 from kbootstrap.workflows.restore.phases import phase
 from kbootstrap.workflows.restore.private import private_folder
 from kbootstrap.workflows.restore.sources import Found, Source, found
+from kbootstrap.workflows.supplies import obtained
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +106,11 @@ def _prove(cluster: Cluster, backup: Found, identity: Path, emit: Sink) -> dict[
 
 
 def _programs(cluster: Cluster, manifest: Manifest, emit: Sink) -> Programs:
-    settings = cluster.settings.artifacts
     wanted = {
         "etcd": ArtifactRef("etcd", manifest.etcd),
         "etcdctl": ArtifactRef("etcdctl", manifest.etcd),
         "etcdutl": ArtifactRef("etcdutl", manifest.etcd),
         "apiserver": ArtifactRef("kube-apiserver", manifest.kubernetes),
     }
-    source = SourceSettings(origin=Origin(settings.source), mirror=settings.mirror)
-    artifacts = obtain(list(wanted.values()), source, default_cache(), emit)
+    artifacts = obtained(cluster, list(wanted.values()), emit)
     return Programs(**{name: artifacts[ref].path for name, ref in wanted.items()})

@@ -10,16 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kbootstrap.artifacts.cache import default_cache, sha256_of
+from kbootstrap.artifacts.cache import sha256_of
 from kbootstrap.artifacts.catalogue import load_catalogue
-from kbootstrap.artifacts.obtain import obtain
-from kbootstrap.artifacts.source import Origin, SourceSettings
 from kbootstrap.checks.catalogue import CHECKS, Scope
 from kbootstrap.components import etcd, kube_apiserver
 from kbootstrap.components.kubectl import kubectl
-from kbootstrap.engine.journal import now, recorded, state_folder
-from kbootstrap.engine.lock import Owner, locked
-from kbootstrap.errors import CheckFailed, InvalidInput
+from kbootstrap.engine.journal import now
+from kbootstrap.engine.lock import Owner
+from kbootstrap.engine.runner import reach
+from kbootstrap.errors import InvalidInput
 from kbootstrap.events import Sink
 from kbootstrap.facts.fact import Fact
 from kbootstrap.model.cluster import Cluster, Host
@@ -27,13 +26,13 @@ from kbootstrap.pki.authority import Pki
 from kbootstrap.steps.step import quote
 from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows.access import opened as opened_hosts
-from kbootstrap.workflows.apply import Run, execute
+from kbootstrap.workflows.apply import Run, exclusive, execute
+from kbootstrap.workflows.converge import look_around
 from kbootstrap.workflows.parallel import on_all
 from kbootstrap.workflows.playbooks import builtin
-from kbootstrap.workflows.preflight import preflight_facts, require_fit
 from kbootstrap.workflows.rehearsal.etcd import require_snapshot
 from kbootstrap.workflows.rehearsal.scratch import Scratch
-from kbootstrap.workflows.releases import VERSIONS, require_installed_version
+from kbootstrap.workflows.releases import require_installed_version
 from kbootstrap.workflows.restore.archive import Archive, opened
 from kbootstrap.workflows.restore.judgement import (
     ETCD_FACTS,
@@ -51,6 +50,7 @@ from kbootstrap.workflows.restore.record import Record
 from kbootstrap.workflows.restore.sources import LATEST, Source, found
 from kbootstrap.workflows.restore.steps import FINISHED, SNAPSHOT, STAGE, Restoration
 from kbootstrap.workflows.restore.survey import restoring_survey
+from kbootstrap.workflows.supplies import obtained
 from kbootstrap.workflows.survey import FirstLook, first_look, make_survey
 
 SEND_SECONDS = 900.0
@@ -111,28 +111,21 @@ def prepared(cluster: Cluster, order: Order, owner: Owner, emit: Sink) -> Iterat
             require_versions(archive.manifest, cluster, load_catalogue().release(cluster.kubernetes))
             _require_database(cluster, archive, emit)
         connections = stack.enter_context(opened_hosts(cluster))
-        stack.enter_context(locked(connections, owner))
-        sink = stack.enter_context(recorded(state_folder(cluster.name), owner.run, emit))
-        looks = _look(cluster, connections)
-        yield _judged(cluster, archive, backup.where, connections, looks, Run(owner, sink))
+        run = stack.enter_context(exclusive(cluster, connections, owner, emit))
+        looks = look_around(cluster, connections, connections, run.emit, _more_facts)
+        yield _judged(cluster, archive, backup.where, connections, looks, run)
 
 
 def _require_database(cluster: Cluster, archive: Archive, emit: Sink) -> None:
     """etcdutl of the version that will restore it reads the same as when the backup was made."""
-    settings = cluster.settings.artifacts
     wanted = load_catalogue().release(cluster.kubernetes).ref("etcdutl")
-    source = SourceSettings(origin=Origin(settings.source), mirror=settings.mirror)
-    program = obtain([wanted], source, default_cache(), emit)[wanted].path
+    program = obtained(cluster, [wanted], emit)[wanted].path
     with private_folder() as place:
         require_snapshot(Scratch(place), program, archive)
 
 
-def _look(cluster: Cluster, connections: Mapping[str, Connection]) -> dict[str, FirstLook]:
-    def facts(host: Host) -> tuple[Fact[Any], ...]:
-        more = ETCD_FACTS if host.is_etcd or host.is_control_plane else ()
-        return (*preflight_facts(cluster, host), VERSIONS, *more)
-
-    return first_look(cluster, connections, {name: facts(cluster.host(name)) for name in connections})
+def _more_facts(host: Host) -> tuple[Fact[Any], ...]:
+    return ETCD_FACTS if host.is_etcd or host.is_control_plane else ()
 
 
 def _judged(
@@ -145,7 +138,6 @@ def _judged(
 ) -> Ready:
     seen = {name: look.facts for name, look in looks.items()}
     manifest, moment = archive.manifest, datetime.now(UTC)
-    require_fit(cluster, looks, run.emit)
     require_installed_version(cluster, seen)
     require_room(manifest, seen, cluster)
     records = begun(seen)
@@ -228,10 +220,7 @@ def restart_dns(cluster: Cluster, connections: Mapping[str, Connection], emit: S
     with phase(emit, "dns", first.name):
         command = kubectl(f"--namespace=kube-system rollout restart deployment/{quote('coredns')}")
         connection.run(command).require("CoreDNS cannot be restarted")
-        scale = cluster.settings.timeouts.scale
-        said = connection.run_script(check.script(scale), timeout=check.deadline * scale + 60)
-        if not said.ok:
-            raise CheckFailed("CoreDNS has not come back", host=first.name, output=said.text, hint=check.hint)
+        reach(check, first.name, connections, cluster.settings.timeouts.scale)
 
 
 def finish(cluster: Cluster, connections: Mapping[str, Connection], note: str) -> None:

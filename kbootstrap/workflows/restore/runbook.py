@@ -5,11 +5,11 @@ from pathlib import Path
 
 import kbootstrap
 from kbootstrap.artifacts.catalogue import load_catalogue
+from kbootstrap.components.backup import FOLDER
 from kbootstrap.components.etcd import DATA, USER, peer_url
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.pki import paths
 from kbootstrap.render.renderer import render
-from kbootstrap.workflows.restore.sources import BACKUPS
 from kbootstrap.workflows.restore.steps import BUMP_REVISION
 
 
@@ -50,7 +50,7 @@ class _Runbook:
     recipients: tuple[str, ...]
     schedule: str
     targets: tuple[_Target, ...]
-    folder: str = str(BACKUPS)
+    folder: str = str(FOLDER)
     data: str = str(DATA)
     user: str = USER
     keys: tuple[str, ...] = (str(paths.PKI), str(paths.ENCRYPTION_CONFIG))

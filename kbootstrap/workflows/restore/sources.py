@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from kbootstrap.components.binaries import LIBEXEC
+from kbootstrap.components.backup import FOLDER, PROGRAM
 from kbootstrap.errors import CommandFailed, KbootstrapError
 from kbootstrap.events import Note, Sink
 from kbootstrap.model.cluster import Cluster
@@ -19,12 +19,6 @@ from kbootstrap.workflows.restore.archive import read_listing
 from kbootstrap.workflows.restore.faults import BackupMissing
 from kbootstrap.workflows.restore.manifest import Listing
 from kbootstrap.workflows.restore.private import private_folder
-
-BACKUPS = PurePosixPath("/var/lib/kbootstrap/backups")
-"""Where an etcd host keeps its own."""
-
-PROGRAM = LIBEXEC / "etcd-backup"
-"""What makes backups on a host, see templates/backup."""
 
 LATEST = "latest"
 _CHUNK = 32 * 2**20
@@ -90,7 +84,7 @@ class HostFolder:
     """A folder of a host."""
 
     connection: Connection
-    path: PurePosixPath = BACKUPS
+    path: PurePosixPath = FOLDER
 
     @property
     def name(self) -> str:

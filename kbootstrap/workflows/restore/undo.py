@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from kbootstrap.components import etcd
-from kbootstrap.engine.journal import recorded, state_folder
-from kbootstrap.engine.lock import Owner, locked
+from kbootstrap.engine.lock import Owner
 from kbootstrap.errors import PreflightFailed
 from kbootstrap.events import Sink
 from kbootstrap.facts.fact import Facts
@@ -16,7 +15,7 @@ from kbootstrap.model.cluster import Cluster
 from kbootstrap.pki.authority import Pki
 from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows.access import opened as opened_hosts
-from kbootstrap.workflows.apply import Run, execute
+from kbootstrap.workflows.apply import Run, exclusive, execute
 from kbootstrap.workflows.playbooks import builtin
 from kbootstrap.workflows.restore.record import RECORD_FACTS, Record, done, under_way
 from kbootstrap.workflows.restore.restore import finish, forget_leaders, restart_dns, start_everything
@@ -42,11 +41,7 @@ class Undo:
 @contextmanager
 def prepared_undo(cluster: Cluster, owner: Owner, emit: Sink) -> Iterator[Undo]:
     """Looks for what can be put back. Raises PreflightFailed when there is nothing, or too little for a quorum."""
-    with (
-        opened_hosts(cluster) as connections,
-        locked(connections, owner),
-        recorded(state_folder(cluster.name), owner.run, emit) as sink,
-    ):
+    with opened_hosts(cluster) as connections, exclusive(cluster, connections, owner, emit) as run:
         more = dict.fromkeys(connections, RECORD_FACTS)
         looks = first_look(cluster, connections, more)
         seen = {name: look.facts for name, look in looks.items()}
@@ -55,7 +50,7 @@ def prepared_undo(cluster: Cluster, owner: Owner, emit: Sink) -> Iterator[Undo]:
         pki = gather_pki(cluster, seen, datetime.now(UTC))
         if pki is None:
             raise PreflightFailed("the hosts have no keys of a cluster; there is nothing to go back to")
-        yield Undo(cluster, connections, looks, pki, Restoration(record), ended, Run(owner, sink))
+        yield Undo(cluster, connections, looks, pki, Restoration(record), ended, run)
 
 
 def _record(seen: Mapping[str, Facts]) -> tuple[Record, bool]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from dataclasses import replace
 from typing import Any
 
@@ -38,7 +39,8 @@ def stage(marks: str = "\t", *, drain: int = 0, says: str = "") -> Stage:
 def patches(of: Stage) -> list[object]:
     """What was changed of the node, in order."""
     lines = [line for line in of.hosts["cp1"].commands if " patch node " in line]
-    return [json.loads(line.partition("--patch='")[2].rstrip("'")) for line in lines]
+    words = [word for line in lines for word in shlex.split(line) if word.startswith("--patch=")]
+    return [json.loads(word.removeprefix("--patch=")) for word in words]
 
 
 CORDON = {"metadata": {"annotations": {CORDONED: RUN}}, "spec": {"unschedulable": True}}
