@@ -58,3 +58,14 @@ def write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InvalidInput(f"{path} cannot be written: {error.strerror}") from error
+
+
+def write_whole(path: Path, text: str) -> None:
+    """The same for a file that others read at any time: they find the old text or the new. Raises InvalidInput."""
+    new = path.with_name(f".{path.name}.new")
+    write(new, text)
+    try:
+        new.chmod(0o644)
+        new.replace(path)
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be written: {error.strerror}") from error

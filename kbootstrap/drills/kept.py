@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,28 +43,46 @@ def keep(result: DrillResult, folder: Path | None = None) -> Path:
 
 def kept(folder: Path) -> list[DrillResult]:
     """All results, oldest first, without single requests; files that are damaged are passed over."""
-    found = []
-    for file in sorted(folder.glob(f"*{_RESULT}")):
-        with suppress(ValueError, OSError):
-            found.append(from_json(file.read_bytes()))
-    return found
+    return [result for file in _files(folder) if (result := _read(file)) is not None]
+
+
+def latest(folder: Path) -> list[DrillResult]:
+    """The newest result, and those of the same series; without single requests. Empty if there is none."""
+    found: list[DrillResult] = []
+    for file in reversed(_files(folder)):
+        result = _read(file)
+        if result is not None and found and _series(result) != _series(found[0]):
+            break
+        found += [result] if result else []
+    return found[::-1]
 
 
 def of_run(folder: Path, run: str) -> list[DrillResult]:
-    """The results of a run, or of the latest, with single requests where they are still kept. Raises InvalidInput."""
-    files = sorted(folder.glob(f"*{_RESULT}"))
-    runs = {file: result.run for file in files for result in _read(file, Samples([]))}
-    wanted = runs[max(runs)] if runs and run == LATEST else run
-    found = [result for file in runs if runs[file] == wanted for result in _read(file, _samples(file))]
+    """The results of a run, a series, or the latest, with single requests if they are kept. Raises InvalidInput."""
+    results = {file: result for file in _files(folder) if (result := _read(file)) is not None}
+    wanted = _series([*results.values()][-1]) if results and run == LATEST else run
+    found = [
+        from_json(file.read_bytes(), _samples(file))
+        for file, result in results.items()
+        if wanted in (result.run, _series(result))
+    ]
     if not found:
         raise InvalidInput(f"no drill of the run {run} is kept here", hint="kbootstrap drill history names the runs")
     return found
 
 
-def _read(file: Path, samples: Samples) -> Sequence[DrillResult]:
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"*{_RESULT}"))
+
+
+def _series(result: DrillResult) -> str:
+    return result.series or result.run
+
+
+def _read(file: Path) -> DrillResult | None:
     with suppress(ValueError, OSError):
-        return [from_json(file.read_bytes(), samples)]
-    return []
+        return from_json(file.read_bytes())
+    return None
 
 
 def _samples(file: Path) -> Samples:

@@ -88,6 +88,7 @@ class Jitter:
 class DrillResult:
     """One drill, from the proof of the steady state before it to the one after it.
 
+    `series` is the run of the first of the drills that were asked for together, such as a suite; empty for one alone.
     `hosts` are those that were hurt; `problems` is why it did not pass, in words; `setting` has the versions and the
     configuration it was run with; `seen` is None when it was refused.
     """
@@ -107,6 +108,7 @@ class DrillResult:
     jitter: tuple[Jitter, ...] = ()
     setting: Mapping[str, str] = field(default_factory=dict)
     seen: Observation | None = None
+    series: str = ""
 
     @property
     def recovery(self) -> float | None:

@@ -61,6 +61,7 @@ class KeptResult(BaseModel):
     jitter: tuple[Jitter, ...]
     setting: dict[str, str]
     seen: KeptObservation | None
+    series: str = ""
 
     def result(self, samples: Samples) -> DrillResult:
         """As it was, with the requests that it was made from."""
