@@ -24,7 +24,7 @@ def reset(
     inventory: options.Inventory = options.DEFAULT_INVENTORY,
     limit: options.Limit = None,
     keep_data: Annotated[
-        bool, typer.Option("--keep-data", help="Put etcd's data and the keys aside, in /var/backups/kbootstrap.")
+        bool, typer.Option("--keep-data", help="Put etcd's data, keys and backups aside, in /var/backups/kbootstrap.")
     ] = False,
     packages: Annotated[
         bool, typer.Option("--packages", help="Remove the OS packages too that kbootstrap installed.")

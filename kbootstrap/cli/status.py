@@ -155,7 +155,9 @@ def _backups(found: "Status") -> Iterator[str]:
     else:
         proven = "proven" if point.proven else "unproven"
         old = age((found.seen_at - point.made).total_seconds())
-        yield f"{GOOD} last good {old} ago: {point.id} on {escape(', '.join(point.good))} ({proven})"
+        late = ", [red]overdue[/]" if found.backups.overdue else ""
+        mark = BAD if found.backups.overdue else GOOD
+        yield f"{mark} last good {old} ago: {point.id} on {escape(', '.join(point.good))} ({proven}){late}"
     for host, last in found.backups.runs.items():
         if not last.ok:
             yield f"{BAD} {escape(host):<10} the last one failed"

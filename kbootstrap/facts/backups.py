@@ -3,8 +3,10 @@
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,6 +18,10 @@ LOCAL = "local"
 _INDEX = re.compile(r"(?P<id>[a-z0-9-]+-\d{8}T\d{6}Z-[a-z0-9-]+)\.json")
 _KINDS = ("verified", "rehearsed")
 _NUMBER = re.compile(r"\d+")
+_DUE = "%a %Y-%m-%d %H:%M:%S UTC"
+"""How systemd-analyze writes a time."""
+_TIMES = 10
+"""Of the timer, from which its longest pause is told: a week of working days and the weekend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,8 @@ class BackupsSeen:
     last: LastRun | None = None
     next: str = ""
     """When the timer fires next, as systemd says it; empty without a timer."""
+    pause: timedelta | None = None
+    """The longest between two times of the timer, of its next ones; None without a timer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,10 @@ class HostBackups(Single[BackupsSeen]):
     def command(self) -> str:
         return f"""\
 printf 'next %s\\n' "$(systemctl show --value --property=NextElapseUSecRealtime {self.timer})"
+schedule=$(systemctl show --value --property=TimersCalendar {self.timer})
+schedule=$(echo "$schedule" | sed -n 's/^{{ OnCalendar=\\(.*\\) ; .*/\\1/p')
+[ -z "$schedule" ] || TZ=UTC LC_ALL=C systemd-analyze calendar --iterations={_TIMES} -- "$schedule" |
+  sed -nE 's/^ *(Next elapse|Iter[a-z.]* #[0-9]+): /due /p'
 printf 'last %s\\n' "$(cat {self.last})"
 show() {{
   cd "$1" || return
@@ -102,10 +114,13 @@ done"""
     def value(self, output: bytes) -> BackupsSeen:
         places: dict[str, _Place] = {}
         last, following, place = None, "", _Place()
+        due: list[datetime] = []
         for line in output.decode(errors="replace").splitlines():
             word, _, rest = line.partition(" ")
             if word == "next":
                 following = rest
+            elif word == "due":
+                due += _times(rest)
             elif word == "last":
                 last = _last(rest)
             elif word == "place":
@@ -116,7 +131,8 @@ done"""
             elif word == "record":
                 name, _, content = rest.partition(":")
                 place.records[name] = content
-        return BackupsSeen({name: place.copies() for name, place in places.items()}, last, following)
+        pause = max((later - sooner for sooner, later in pairwise(due)), default=None)
+        return BackupsSeen({name: place.copies() for name, place in places.items()}, last, following, pause)
 
 
 @dataclass(slots=True)
@@ -148,6 +164,13 @@ class _Place:
             )
         except (LookupError, ValueError, TypeError):
             return None  # not written by the program: nobody can rely on it
+
+
+def _times(text: str) -> list[datetime]:
+    """The time that systemd says; none for one that never comes."""
+    with suppress(ValueError):
+        return [datetime.strptime(text, _DUE).replace(tzinfo=UTC)]
+    return []
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 from kbootstrap.components import containerd, endpoint, etcd, flannel, kube_apiserver, kube_proxy, kubelet, nginx
 from kbootstrap.components import host as host_files
+from kbootstrap.components.backup import FOLDER as BACKUPS
 from kbootstrap.components.binaries import LOCAL_BIN, OPT
 from kbootstrap.components.registries import CERTS
 from kbootstrap.components.service import UNITS
@@ -25,7 +26,7 @@ from kbootstrap.workflows.footprint import ALL_UNITS
 
 MARKS = PurePosixPath("/var/lib/kbootstrap")
 KEPT = PurePosixPath("/var/backups/kbootstrap")
-"""Where --keep-data puts etcd's data and the keys."""
+"""Where --keep-data puts etcd's data, the keys, and the backups that are on the host."""
 
 _END_PROCESSES_TRIES = 100
 _SHUTDOWN_INHIBITOR = PurePosixPath("/etc/systemd/logind.conf.d/99-kubelet.conf")
@@ -161,7 +162,7 @@ def _virtual_address(cluster: Cluster) -> list[Step]:
 
 
 def state(cluster: Cluster, host: Host, removal: Removal) -> list[Step]:
-    """Data and logs; etcd's data and the keys are put aside first if they are to be kept."""
+    """Data and logs; etcd's data, the keys and the backups are put aside first if they are to be kept."""
     steps: list[Step] = []
     if removal.kept is not None:
         steps.append(_put_aside(removal.kept))
@@ -182,9 +183,9 @@ def state(cluster: Cluster, host: Host, removal: Removal) -> list[Step]:
 
 
 def _put_aside(kept: PurePosixPath) -> Step:
-    sources = f"{etcd.DATA / 'member'} {paths.PKI} {paths.ENCRYPTION_CONFIG}"
+    sources = f"{etcd.DATA / 'member'} {paths.PKI} {paths.ENCRYPTION_CONFIG} {BACKUPS}"
     return _unless_found(
-        f"put etcd's data and the keys aside, in {kept}",
+        f"put etcd's data, the keys and the backups aside, in {kept}",
         f"umask 077; mkdir -p {kept}\nfor path in {sources}; do [ ! -e $path ] || mv $path {kept}/; done\nsync {kept}",
         f"ls -d {sources}",
     )

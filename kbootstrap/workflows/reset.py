@@ -21,7 +21,7 @@ from kbootstrap.workflows.removal import KEPT, PHASES, Removal, concerned
 
 _LEFT = {
     "/var/log/kbootstrap (the journal)": "[ -d /var/log/kbootstrap ]",
-    f"{KEPT} (etcd's data and the keys)": f"[ -d {KEPT} ]",
+    f"{KEPT} (etcd's data, the keys and the backups)": f"[ -d {KEPT} ]",
     "packages that kbootstrap installed (--packages removes them)": f"[ -s {INSTALLED} ]",
     **{
         f"{folder} (a file system of its own, now empty)": f"mountpoint -q {folder}"

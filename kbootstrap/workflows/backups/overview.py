@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from kbootstrap.components.binaries import LOCAL_BIN
 from kbootstrap.errors import KbootstrapError
@@ -17,6 +17,9 @@ from kbootstrap.workflows.backups.program import refresh
 from kbootstrap.workflows.parallel import on_all
 
 _ETCD = EtcdStatus(LOCAL_BIN / "etcdctl")
+
+OVERDUE = 1.5
+"""Of the timers' pause: an older backup means that one was left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +54,19 @@ class Overview:
     next: Mapping[str, str]
     revision: int | None
     """Of etcd now; None when no member answers."""
+    pause: timedelta | None = None
+    """The longest that the timers leave between two backups; None without timers."""
 
     @property
     def recovery_point(self) -> Kept | None:
         """What a restore would bring back now."""
         return next((kept for kept in self.backups if kept.good), None)
+
+    @property
+    def overdue(self) -> bool:
+        """Whether a timer should have made a newer good one."""
+        point = self.recovery_point
+        return point is not None and self.pause is not None and self.seen_at - point.made > OVERDUE * self.pause
 
 
 def overview(cluster: Cluster, emit: Sink) -> Overview:
@@ -103,6 +114,7 @@ def summarize(
         runs={host: view.last for host, view in seen.items() if view.last is not None},
         next={host: view.next for host, view in seen.items()},
         revision=max((member.revision for member in members if member is not None), default=None),
+        pause=max((view.pause for view in seen.values() if view.pause is not None), default=None),
     )
 
 

@@ -1,7 +1,10 @@
 """What a host knows of backups, read from files as the program leaves them."""
 
 import json
+import os
+import shutil
 import subprocess
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -27,12 +30,15 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def read(folder: Path) -> BackupsSeen:
+def read(folder: Path, **environment: str) -> BackupsSeen:
     at = PurePosixPath(folder)
     fact = HostBackups(at, at / ".targets", at / "last.json", "no-such.timer")
     # As a fact is read: in a subshell, with what goes wrong said to nobody.
     done = subprocess.run(
-        ["sh", "-c", f"(\n{fact.command}\n) 2>/dev/null </dev/null"], capture_output=True, check=False
+        ["sh", "-c", f"(\n{fact.command}\n) 2>/dev/null </dev/null"],
+        capture_output=True,
+        check=False,
+        env={**os.environ, **environment},
     )
     return fact.value(done.stdout)
 
@@ -83,3 +89,20 @@ def test_what_is_not_ours_is_passed_over(folder: Path, text: str) -> None:
 def test_a_host_without_any(tmp_path: Path) -> None:
     found = read(tmp_path / "nothing")
     assert (found.places, found.last, found.next) == ({}, None, "")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+@pytest.mark.parametrize(
+    ("calendar", "pause"),
+    [
+        ("*-*-* 00/6:00:00", timedelta(hours=6)),
+        ("Mon..Fri *-*-* 04:00:00", timedelta(days=3)),
+        ("2001-01-01 00:00:00", None),
+    ],
+)
+def test_how_long_the_timer_pauses(folder: Path, calendar: str, pause: timedelta | None) -> None:
+    """With the real systemd-analyze; what systemctl says is as on a host."""
+    systemctl = folder / "systemctl"
+    systemctl.write_text(f"#!/bin/sh\necho '{{ OnCalendar={calendar} ; next_elapse=Sun 2026-11-22 03:00:00 UTC }}'\n")
+    systemctl.chmod(0o755)
+    assert read(folder, PATH=f"{folder}:{os.environ['PATH']}").pause == pause

@@ -56,9 +56,9 @@ def test_data_are_kept_only_when_asked() -> None:
     titles = [step.title for step in steps(Removal()) if isinstance(step, Command)]
     assert not any("aside" in title or "packages" in title for title in titles)
     kept = [step.title for step in steps() if isinstance(step, Command)]
-    assert "put etcd's data and the keys aside, in /var/backups/kbootstrap/run" in kept
+    assert "put etcd's data, the keys and the backups aside, in /var/backups/kbootstrap/run" in kept
     assert kept.index("delete the data") > kept.index(
-        "put etcd's data and the keys aside, in /var/backups/kbootstrap/run"
+        "put etcd's data, the keys and the backups aside, in /var/backups/kbootstrap/run"
     )
 
 

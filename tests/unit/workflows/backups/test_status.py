@@ -18,8 +18,8 @@ GOOD = Copy("demo-20261121T010000Z-cp1", "cp1", MADE, 40, 7, 4096, 100, complete
 FAILED = LastRun("2026-11-21T03:00:00Z", ok=False, id="", error="offsite: the credentials are refused")
 
 
-def overview(*copies: Copy, last: LastRun | None = None) -> Overview:
-    return summarize({"cp1": BackupsSeen({LOCAL: copies}, last)}, None, [], NOW)
+def overview(*copies: Copy, last: LastRun | None = None, pause: timedelta | None = None) -> Overview:
+    return summarize({"cp1": BackupsSeen({LOCAL: copies}, last, pause=pause)}, None, [], NOW)
 
 
 def shown(backups: Overview | None) -> str:
@@ -64,3 +64,12 @@ def test_a_damaged_copy() -> None:
 def test_scheduled_and_never_made() -> None:
     assert [trouble.what for trouble in wrong(overview(), "hourly")] == ["there is none yet"]
     assert wrong(overview()) == []
+
+
+def test_one_that_is_overdue() -> None:
+    in_time, late = (overview(GOOD, pause=timedelta(hours=hours)) for hours in (2.5, 1.5))
+    assert wrong(in_time, "hourly") == []
+    assert "overdue" not in shown(in_time)
+    (trouble,) = wrong(late, "hourly")
+    assert trouble.what == "overdue: the last good one is 3:00:00 old, and one is due every 1:30:00"
+    assert "(unproven), overdue" in shown(late)
