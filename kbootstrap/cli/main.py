@@ -25,6 +25,7 @@ MODULES: Mapping[str, tuple[str, ...]] = {
     "kubeconfig": ("kubeconfig",),
     "history": ("history", "unlock"),
     "restore": ("restore",),
+    "drill": ("drill",),
     "reset": ("reset",),
     "playbook": ("playbook",),
     "artifacts": ("artifacts",),

@@ -44,6 +44,10 @@ def inventory(spec: LabSpec) -> str:
         f"  known_hosts: {keys}/known_hosts\n"
         "  host_keys: strict\n"
         f"{_SETTINGS}"
+        "power:\n"
+        f"  turn_off: kbootstrap lab power-off {{host}} --name {spec.name}\n"
+        f"  turn_on: kbootstrap lab power-on {{host}} --name {spec.name}\n"
+        "drills: {production: false}\n"
         f"hosts:\n{lines}\n"
     )
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from kbootstrap.model.backup import Backup
+from kbootstrap.model.drills import Drills, Power
 from kbootstrap.model.fields import (
     Address,
     AddressRange,
@@ -244,6 +245,8 @@ class Tuning(Section):
     timeouts: Timeouts = Timeouts()
     upgrades: Upgrades = Upgrades()
     backup: Backup = Backup()
+    power: Power = Power()
+    drills: Drills = Drills()
 
 
 class Settings(Tuning):

@@ -144,7 +144,7 @@ def _of_probe(track: Track, began: float, ended: float) -> ProbeSummary:
         longest=latencies[-1] if latencies else None,
         silence=silence,
         silence_began=since,
-        outages=_outages(track, ended),
+        outages=outages(track, ended),
         failures=tuple(sorted(track.failures, key=lambda failure: failure.began)),
         moves=tuple(sorted(track.moves, key=lambda move: move.began)),
     )
@@ -157,7 +157,8 @@ def _silence(track: Track, began: float, ended: float) -> tuple[float, float]:
     return max((later - earlier, earlier) for earlier, later in pairwise(moments))
 
 
-def _outages(track: Track, ended: float) -> tuple[Outage, ...]:
+def outages(track: Track, ended: float) -> tuple[Outage, ...]:
+    """When a probe's requests failed, up to the next good one."""
     good = sorted(track.began)
     groups: list[list[float]] = []
     for at in sorted(failure.began for failure in track.failures):

@@ -29,19 +29,15 @@ class Trouble:
 
 def troubles(status: Status, settings: Settings) -> list[Trouble]:
     """Everything that is not as it should be, what matters most first. Empty for a healthy cluster."""
-    sources = (
-        _unreachable,
-        _endpoint,
-        _vip,
-        _quorum,
-        _members,
-        _services,
-        _health,
-        _nodes,
-        _certificates,
-        _backups,
-        _runs,
-    )
+    return [
+        *degraded(status, settings),
+        *(trouble for source in (_certificates, _backups, _runs) for trouble in source(status, settings)),
+    ]
+
+
+def degraded(status: Status, settings: Settings) -> list[Trouble]:
+    """What keeps the cluster from serving as it should, or leaves it without what it has in reserve, now."""
+    sources = (_unreachable, _endpoint, _vip, _quorum, _members, _services, _health, _nodes)
     return [trouble for source in sources for trouble in source(status, settings)]
 
 

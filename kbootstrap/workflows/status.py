@@ -137,9 +137,17 @@ class Status:
 def read_status(cluster: Cluster) -> Status:
     """One round trip to every host that answers. Never raises because of the cluster's condition."""
     with reached(_impatient(cluster)) as (connections, failures):
-        outcomes = on_all(connections, lambda name, connection: _look(cluster, cluster.host(name), connection))
+        return status_through(cluster, connections, failures)
+
+
+def status_through(
+    cluster: Cluster, connections: Mapping[str, Connection], failures: Mapping[str, KbootstrapError] | None = None
+) -> Status:
+    """The same through connections that are there already; `failures` says why there is none to other hosts."""
+    outcomes = on_all(connections, lambda name, connection: _look(cluster, cluster.host(name), connection))
     seen = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Facts)}
-    unread = failures | {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, KbootstrapError)}
+    unread = dict(failures or {})
+    unread |= {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, KbootstrapError)}
     reasons = {name: Unread(error.message, error.hint or LOG_IN_BY_HAND) for name, error in unread.items()}
     return condition(cluster, seen, reasons, datetime.now(UTC))
 

@@ -1,0 +1,1 @@
+"""What is done to hosts, one fault or one kind of fault in each file."""

@@ -1,0 +1,138 @@
+"""How much of a budget a drill has used. Pure."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from kbootstrap.drills.drill import Course, Rule
+from kbootstrap.drills.result import Jitter, Kind, Limit, Measured
+from kbootstrap.probes.ledger import Verdict as Reading
+from kbootstrap.probes.recording import Observation
+from kbootstrap.probes.samples import Track
+from kbootstrap.probes.spec import object_name
+from kbootstrap.probes.summary import Outage, outages, percentile
+
+READS = ("api-new", "api-kept")
+WRITES = ("write-new", "write-kept")
+APPLICATION = ("application",)
+
+
+def outage(what: str, seconds: float, *probes: str) -> Rule:
+    """No outage that any of these probes feels is longer; 0: none of their requests fails."""
+    return Rule(Limit(what, seconds, probes), _felt)
+
+
+def unfelt(*probes: str) -> Rule:
+    """No request fails."""
+    return outage("requests", 0, *probes)
+
+
+def reached(what: str, seconds: float) -> Rule:
+    """What is awaited under this name comes about so soon after the fault."""
+    return Rule(Limit(what, seconds), _reached)
+
+
+def steady(what: str, seconds: float) -> Rule:
+    """The cluster is steady so soon after the undo began."""
+    return Rule(Limit(what, seconds), _steady)
+
+
+def _felt(limit: Limit, course: Course) -> Measured:
+    """The longest outage, or the longest silence where it says more: requests may hang without failing.
+
+    The silence includes what answers take anyway: nothing is subtracted. Where no request may fail, it does not count.
+    """
+    worst = Measured(limit, 0.0)
+    for track in course.seen.samples.tracks:
+        if track.name not in limit.probes:
+            continue
+        failed = [one for one in outages(track, course.seen.ended) if one.ended > course.fault]
+        longest = max((one.seconds for one in failed), default=0.0)
+        silent = silence(track, course.fault, course.seen.ended) if limit.seconds else 0.0
+        said = _told(track, failed) if failed else f"{track.name}: none failed"
+        worst = max(worst, Measured(limit, max(longest, silent), said), key=lambda measured: measured.seconds or 0.0)
+    return worst
+
+
+def _told(track: Track, felt: Sequence[Outage]) -> str:
+    reasons = [failure.reason for failure in track.failures if failure.began >= felt[0].began]
+    failed = sum(one.failed for one in felt)
+    return f"{track.name}: {failed} requests failed; first: {reasons[0]}"
+
+
+def silence(track: Track, since: float, until: float) -> float:
+    """The longest time without a good answer after a moment."""
+    ends = sorted(began + seconds for began, seconds in zip(track.began, track.seconds, strict=True))
+    last = max([until, *ends[-1:]])
+    moments = [since, *(at for at in ends if at > since), last]
+    return max(later - earlier for earlier, later in pairwise(moments))
+
+
+def serving(seen: Observation, since: float, probes: Sequence[str]) -> float | None:
+    """When the last outage that any of the probes felt after a moment was over; None when none did."""
+    ends = [
+        one.ended
+        for track in seen.samples.tracks
+        if track.name in probes
+        for one in outages(track, seen.ended)
+        if one.ended > since
+    ]
+    return max(ends, default=None)
+
+
+def _reached(limit: Limit, course: Course) -> Measured:
+    at = course.reached.get(limit.what)
+    if at is None:
+        return Measured(limit, None, course.waiting.get(limit.what, ""))
+    return Measured(limit, max(0.0, at - course.fault))
+
+
+def _steady(limit: Limit, course: Course) -> Measured:
+    undo, again = course.first(Kind.RECOVER), course.first(Kind.STEADY_AGAIN)
+    return Measured(limit, None if undo is None or again is None else again - undo)
+
+
+def jitter(seen: Observation, until: float) -> tuple[Jitter, ...]:
+    """How the probes' answers came before the fault."""
+    found = []
+    for track in seen.samples.tracks:
+        latencies = sorted(
+            seconds for began, seconds in zip(track.began, track.seconds, strict=True) if began + seconds <= until
+        )
+        median, p99 = percentile(latencies, 0.5), percentile(latencies, 0.99)
+        if median is not None and p99 is not None:
+            found.append(Jitter(track.name, median, p99, latencies[-1]))
+    return tuple(found)
+
+
+def failed_since(tracks: Sequence[Track], since: float) -> list[str]:
+    """Why requests that were sent after a moment failed, in words, by probe."""
+    found = []
+    for track in tracks:
+        reasons = [failure.reason for failure in track.failures if failure.began >= since]
+        if reasons:
+            found.append(f"{track.name}: {len(reasons)} requests failed; first: {reasons[0]}")
+    return found
+
+
+def losses(seen: Observation, kept_until: float | None = None) -> list[str]:
+    """What the readings back say against the ledger. With `kept_until`, what was acknowledged later may be missing."""
+    late = _acknowledged_after(seen, kept_until) if kept_until is not None else frozenset[str]()
+    return [problem for reading in seen.ledgers for problem in _loss(reading, late)]
+
+
+def _loss(reading: Reading, late: frozenset[str]) -> list[str]:
+    if reading.problem:
+        return [f"the acknowledged writes could not be read back from {reading.where}: {reading.problem}"]
+    lost = [name for name in reading.lost if name not in late]
+    if lost:
+        return [f"{len(lost):,} acknowledged writes are not in {reading.where}, such as {', '.join(lost[:3])}"]
+    return []
+
+
+def _acknowledged_after(seen: Observation, moment: float) -> frozenset[str]:
+    return frozenset(
+        object_name(track.name, serial)
+        for track in seen.samples.tracks
+        for serial, began, seconds in zip(track.serials, track.began, track.seconds, strict=True)
+        if began + seconds > moment
+    )

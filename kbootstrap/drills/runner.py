@@ -1,0 +1,153 @@
+"""Runs one drill: steady, armed, one fault, watched, healed in any case, steady again, judged."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+from kbootstrap.drills.arm import heal, left_behind
+from kbootstrap.drills.chronicle import Chronicle
+from kbootstrap.drills.drill import Await, Drill, Fault
+from kbootstrap.drills.ground import Ground
+from kbootstrap.drills.guards import Refused, require_permission, require_quorum, require_steady
+from kbootstrap.drills.interrupts import stoppable
+from kbootstrap.drills.lookout import Hearer, Lookout
+from kbootstrap.drills.measure import READS, WRITES, serving
+from kbootstrap.drills.power import power_of
+from kbootstrap.drills.readers import member_readers
+from kbootstrap.drills.result import DrillResult, Kind, Verdict
+from kbootstrap.drills.setting import setting
+from kbootstrap.drills.steady import look, wait_until_calm, wait_until_steady
+from kbootstrap.drills.story import Story, judged
+from kbootstrap.drills.striking import longest, strike_and_heal
+from kbootstrap.engine.journal import Entry, now, record, recorded, state_folder
+from kbootstrap.engine.lock import locked, new_owner
+from kbootstrap.errors import Locked, Unreachable
+from kbootstrap.events import Sink
+from kbootstrap.model.cluster import Cluster
+from kbootstrap.workflows.access import reached
+from kbootstrap.workflows.probing import ProbeSettings, probed
+
+BASELINE_SECONDS = 4.0
+"""Without a failed request, before anything is done: two hundred of each probe."""
+
+BASELINE_PATIENCE = 30.0
+"""For that to come about: what brings the probes' application is work for the cluster, too."""
+
+GRACE_SECONDS = 5.0
+"""For what is only a moment's trouble when a drill begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is asked for. `allowed` is the cluster that may be hurt although users depend on it."""
+
+    allowed: str | None = None
+    rate: float | None = None
+    """Requests per second of each probe; None: the probes' own."""
+
+
+def run_drill(cluster: Cluster, drill: Drill, order: Order, emit: Sink) -> DrillResult:
+    """Runs a drill. What stands in its way is in the result; what it does is undone, also after an interrupt.
+
+    Raises what nobody foresaw, and KeyboardInterrupt before anything was done.
+    """
+    owner = new_owner(f"drill run {drill.name}")
+    story = Story(drill, cluster, owner, Chronicle(emit))
+    try:
+        require_permission(cluster, order.allowed)
+        if (why := drill.needs(cluster)) is not None:
+            raise Refused(f"not possible here: {why}")
+        with stoppable(), _ground(story, emit) as (ground, sink):
+            _drill(ground, story, order, sink)
+    except Refused as refused:
+        story.problems += refused.reasons
+        return story.result(Verdict.REFUSED)
+    except (Locked, Unreachable) as error:
+        if story.chronicle.first(Kind.FAULT) is not None:
+            raise
+        story.problems.append(str(error))
+        return story.result(Verdict.REFUSED)
+    return judged(story)
+
+
+@contextmanager
+def _ground(story: Story, emit: Sink) -> Iterator[tuple[Ground, Sink]]:
+    """The cluster, connected, locked and steady. Raises Refused, Locked."""
+    cluster, owner = story.cluster, story.owner
+    with ExitStack() as stack:
+        connections, failures = stack.enter_context(reached(cluster))
+        require_steady([f"{host} cannot be reached: {failure.message}" for host, failure in failures.items()])
+        locks = stack.enter_context(ExitStack())
+        locks.enter_context(locked(connections, owner))
+        sink = stack.enter_context(recorded(state_folder(cluster.name), owner.run, emit))
+        story.chronicle.emit = sink
+        patience = GRACE_SECONDS
+        if left := left_behind(connections):
+            heal(connections)
+            patience = story.drill.healing
+            for host, mark in left.items():
+                how = f"the host healed itself at {mark.undone}" if mark.undone else "it is undone now"
+                story.remarks.append(
+                    f"{host}: the drill {mark.drill} of {mark.who} ({mark.since}) was cut short; {how}"
+                )
+        seen = wait_until_steady(lambda: look(cluster, connections), time.monotonic() + patience)
+        require_steady(seen.troubles)
+        power = power_of(cluster)
+        holders = frozenset(seen.status.vip_holders)
+        ground = Ground(cluster, connections, owner, story.chronicle, power, seen.status, locks, holders=holders)
+        story.setting = setting(cluster, seen.status)
+        yield ground, sink
+
+
+def _drill(ground: Ground, story: Story, order: Order, emit: Sink) -> None:
+    cluster, drill = ground.cluster, story.drill
+    fault = drill.prepare(ground)
+    story.hosts = fault.hosts
+    require_quorum(cluster, drill, fault)
+    awaits = drill.awaits(cluster)
+    settings = ProbeSettings(entry="endpoint", readers=member_readers(cluster, ground.connections))
+    if order.rate is not None:
+        settings = replace(settings, rate=order.rate)
+    with probed(cluster, ground.connections, emit, settings) as recording:
+        ground.recording = recording
+        failed = wait_until_calm(recording, BASELINE_SECONDS, time.monotonic() + BASELINE_PATIENCE)
+        if failed:
+            raise Refused("requests fail before anything is done", failed)
+        ground.chronicle.note(Kind.STEADY, f"no request failed for {BASELINE_SECONDS:.0f} s")
+        with _journalled(ground), _lookout(ground, fault, awaits).listening(ground.lit(cluster.control_planes)):
+            strike_and_heal(ground, story, fault, awaits)
+    story.seen = recording.observation()
+    at = serving(story.seen, ground.chronicle.first(Kind.FAULT) or 0.0, (*READS, *WRITES))
+    if at is not None:
+        ground.chronicle.note(Kind.SERVING, "the first good request after the last that failed", at=at)
+
+
+def _lookout(ground: Ground, fault: Fault, awaits: Sequence[Await]) -> Lookout:
+    members = {f"{one.member:x}": name for name, one in ground.status.members.items() if one is not None}
+    names = {str(host.address): host.name for host in ground.cluster.hosts}
+
+    def hold(host: str, has: bool) -> None:
+        ground.holders = ground.holders | {host} if has else ground.holders - {host}
+
+    def hearer(host: str) -> Hearer:
+        return Hearer(host, ground.cluster.endpoint_host, members, names, ground.chronicle, hold)
+
+    return Lookout(ground.owner.run, (longest(fault, awaits) + 600) * ground.scale, hearer)
+
+
+@contextmanager
+def _journalled(ground: Ground) -> Iterator[None]:
+    """Notes on every host that a drill began, and how it ended: one that never ended is a drill that was cut short."""
+    began = time.monotonic()
+    owner = ground.owner
+    entry = Entry(owner.run, now(), owner.who, owner.command, "started", 1)
+    record(ground.connections, entry)
+    outcome = "interrupted"
+    try:
+        yield
+        outcome = "ok"
+    finally:
+        record(
+            ground.connections, replace(entry, at=now(), outcome=outcome, seconds=round(time.monotonic() - began, 1))
+        )

@@ -1,0 +1,74 @@
+"""The steady state: what must hold before a drill and again after it. `status` and the playbooks use the same."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from kbootstrap.checks.catalogue import CHECKS, Scope
+from kbootstrap.drills.measure import failed_since
+from kbootstrap.model.cluster import Cluster
+from kbootstrap.probes.recording import Recording
+from kbootstrap.transport.connection import Connection
+from kbootstrap.workflows.diagnosis import degraded
+from kbootstrap.workflows.parallel import on_all
+from kbootstrap.workflows.status import Status, status_through
+
+CHECKED = ("etcd-in-step", "nodes-ready", "dns-ready")
+"""The checks that look at the whole cluster; the rest of the steady state is what `status` reads of each host."""
+
+LOOK_PAUSE = 0.5
+CALM_PAUSE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Steadiness:
+    """How a cluster is; `troubles` says in words what keeps it from being steady."""
+
+    status: Status
+    troubles: tuple[str, ...]
+
+
+def look(cluster: Cluster, connections: Mapping[str, Connection]) -> Steadiness:
+    """One look at all hosts."""
+    status = status_through(cluster, connections)
+    found = [f"{trouble.where}: {trouble.what}" for trouble in degraded(status, cluster.settings)]
+    found += [
+        f"the apiserver {one.server} is {one.state} for the proxies of {', '.join(one.hosts)}: {one.reason}"
+        for one in status.passed_over
+    ]
+    return Steadiness(status, tuple(found) or _checked(cluster, connections))
+
+
+def _checked(cluster: Cluster, connections: Mapping[str, Connection]) -> tuple[str, ...]:
+    """What the checks say that are about all hosts together; each is asked once."""
+    asked = next(host for host in cluster.control_planes if host.name in connections)
+    scope = Scope(cluster, asked, cluster.hosts)
+
+    def ask(name: str, _: str) -> str:
+        check = CHECKS[name](scope)
+        who = next((host for host in check.asked if host in connections), asked.name)
+        probe = f"remaining() {{ echo 1; }}\n( {check.probe}\n) 2>&1"
+        said = connections[who].run_script(probe, timeout=30)
+        return "" if said.ok else f"{name}: {said.text[-300:] or 'no'}"
+
+    return tuple(said for said in on_all({name: name for name in CHECKED}, ask).values() if said)
+
+
+def wait_until_steady(look_now: Callable[[], Steadiness], deadline: float) -> Steadiness:
+    """The first look that finds no troubles, or the last before the deadline."""
+    while True:
+        seen = look_now()
+        if not seen.troubles or time.monotonic() > deadline:
+            return seen
+        time.sleep(LOOK_PAUSE)
+
+
+def wait_until_calm(recording: Recording, seconds: float, deadline: float) -> list[str]:
+    """Until no request has failed for so many seconds; what did fail when that does not come before the deadline."""
+    since = time.monotonic()
+    while True:
+        time.sleep(max(0.0, min(since + seconds, deadline) - time.monotonic()))
+        failed = failed_since(recording.samples().tracks, since)
+        if not failed or time.monotonic() >= deadline:
+            return failed
+        since = time.monotonic()

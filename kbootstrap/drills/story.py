@@ -1,0 +1,87 @@
+"""What is known of a drill while it goes on, and the verdict at its end."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from kbootstrap.drills.chronicle import Chronicle
+from kbootstrap.drills.drill import Course, Drill
+from kbootstrap.drills.measure import jitter, losses
+from kbootstrap.drills.result import DrillResult, Kind, Measured, Verdict
+from kbootstrap.engine.lock import Owner
+from kbootstrap.errors import KbootstrapError
+from kbootstrap.model.cluster import Cluster
+from kbootstrap.probes.recording import Observation
+
+
+@dataclass(slots=True)
+class Story:
+    """What is known so far."""
+
+    drill: Drill
+    cluster: Cluster
+    owner: Owner
+    chronicle: Chronicle
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    since: float = field(default_factory=time.monotonic)
+    hosts: tuple[str, ...] = ()
+    reached: dict[str, float] = field(default_factory=dict)
+    waiting: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    setting: Mapping[str, str] = field(default_factory=dict)
+    cut: bool = False
+    seen: Observation | None = None
+
+    def result(self, verdict: Verdict, measured: Sequence[Measured] = ()) -> DrillResult:
+        fault = self.chronicle.first(Kind.FAULT)
+        return DrillResult(
+            drill=self.drill.name,
+            title=self.drill.title,
+            cluster=self.cluster.name,
+            run=self.owner.run,
+            began=self.began,
+            seconds=time.monotonic() - self.since,
+            verdict=verdict,
+            hosts=self.hosts,
+            measured=tuple(measured),
+            problems=tuple(self.problems),
+            remarks=tuple(self.remarks),
+            moments=self.chronicle.moments(),
+            jitter=() if self.seen is None or fault is None else jitter(self.seen, fault),
+            setting=self.setting,
+            seen=self.seen,
+        )
+
+
+def judged(story: Story) -> DrillResult:
+    """The verdict, from everything that was seen."""
+    seen, drill = story.seen, story.drill
+    if seen is None:
+        raise AssertionError("a drill that was not refused was observed")
+    course = Course(story.chronicle.moments(), seen, story.reached, story.waiting)
+    measured = [rule.measure(rule.limit, course) for rule in drill.budget(story.cluster)]
+    for one in measured:
+        if not one.within:
+            story.problems.append(_over(one))
+    kept_until = None if drill.kept_until is None else course.first(drill.kept_until)
+    story.problems += losses(seen, kept_until)
+    if seen.account.problem:
+        story.problems.append(f"the measurement is not whole: {seen.account.problem}")
+    if seen.account.unsent:
+        story.remarks.append(f"{seen.account.unsent:,} requests were never sent: this machine held the prober up")
+    if story.cut:
+        return story.result(Verdict.CUT_SHORT, measured)
+    return story.result(Verdict.FAILED if story.problems else Verdict.PASSED, measured)
+
+
+def _over(measured: Measured) -> str:
+    limit = measured.limit
+    what = "did not come about" if measured.seconds is None else f"{measured.seconds:.2f} s"
+    allowed = "none may fail" if limit.probes and not limit.seconds else f"{limit.seconds:g} s are allowed"
+    return ": ".join(part for part in (f"{limit.what}: {what}, and {allowed}", measured.detail) if part)
+
+
+def said(error: KbootstrapError) -> str:
+    return "\n".join(part for part in (str(error), error.output) if part)

@@ -1,0 +1,131 @@
+"""The fault: armed, made, watched, and undone in any case."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from kbootstrap.drills.arm import Undo, arm, armed_by, heal
+from kbootstrap.drills.drill import Await, Fault
+from kbootstrap.drills.ground import Ground
+from kbootstrap.drills.interrupts import unstoppable
+from kbootstrap.drills.result import Kind
+from kbootstrap.drills.steady import look, wait_until_calm, wait_until_steady
+from kbootstrap.drills.story import Story, said
+from kbootstrap.engine.journal import state_folder
+from kbootstrap.errors import KbootstrapError
+from kbootstrap.transport.connection import Connection
+
+ARMED_MARGIN = 60.0
+"""How much later than the drill itself the armed undo would act."""
+
+AWAIT_PAUSE = 0.25
+
+CALM_SECONDS = 3.0
+"""Without a failed request at the end, before the cluster counts as steady again."""
+
+CALM_PATIENCE = 60.0
+
+
+def strike_and_heal(ground: Ground, story: Story, fault: Fault, awaits: Sequence[Await]) -> None:
+    """The fault, and its end in any case."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(_armed(ground, story, fault, awaits))
+            ground.chronicle.note(Kind.FAULT, fault.title, ", ".join(fault.hosts))
+            _strike(ground, fault)
+            _watch(ground, story, fault, awaits)
+        except KeyboardInterrupt:
+            story.cut = True
+            story.problems.append("it was stopped in the middle, and what it did was undone")
+        except KbootstrapError as error:
+            story.problems.append(said(error))
+        with unstoppable(lambda: ground.chronicle.note(Kind.NOTE, "it is being undone; this cannot be stopped")):
+            _heal(ground, story, fault)
+
+
+@contextmanager
+def _armed(ground: Ground, story: Story, fault: Fault, awaits: Sequence[Await]) -> Iterator[None]:
+    """Whatever becomes of this machine, the hosts heal. Before anything is done."""
+    seconds = (longest(fault, awaits) + ARMED_MARGIN) * ground.scale
+    mark = armed_by(ground.owner, story.drill.name)
+    arm(ground.connections, {host: Undo(script, mark) for host, script in fault.undo.items()}, seconds)
+    with ExitStack() as stack:
+        if fault.cuts_power and ground.power is not None:
+            log = state_folder(ground.cluster.name) / f"{ground.owner.run}.power.log"
+            stack.enter_context(ground.power.watched(fault.hosts, seconds, log))
+        ground.chronicle.note(Kind.ARMED, f"the undo acts by itself after {seconds:.0f} s")
+        yield
+
+
+def longest(fault: Fault, awaits: Sequence[Await]) -> float:
+    return max([fault.seconds, *(one.seconds for one in awaits)])
+
+
+def _strike(ground: Ground, fault: Fault) -> None:
+    if fault.cuts_power and ground.power is not None:
+        ground.dark = frozenset(fault.hosts)
+        ground.power.cut(fault.hosts)
+        return
+
+    def strike(host: str, connection: Connection) -> None:
+        connection.run_script(f"set -eu\n{fault.strike[host]}\n").require("the fault could not be made")
+
+    ground.on(tuple(fault.strike), strike)
+
+
+def _watch(ground: Ground, story: Story, fault: Fault, awaits: Sequence[Await]) -> None:
+    """As long as the fault is to last, and until what is awaited has come about or is too late."""
+    began = time.monotonic()
+    pending = list(awaits)
+    while True:
+        for one in list(pending):
+            said = one.reached(ground)
+            after = time.monotonic() - began
+            if said is not None:
+                pending.remove(one)
+                story.reached[one.what] = time.monotonic()
+                ground.chronicle.note(one.kind, said)
+            elif after > one.seconds * ground.scale:
+                pending.remove(one)
+                ground.chronicle.note(Kind.NOTE, f"not within {after:.0f} s: {one.what}")
+        if not pending and time.monotonic() - began >= fault.seconds:
+            return
+        time.sleep(AWAIT_PAUSE)
+
+
+def _heal(ground: Ground, story: Story, fault: Fault) -> None:
+    """Undoes everything, and waits for the steady state. What does not work is a problem, and no reason to stop."""
+    ground.chronicle.note(Kind.RECOVER, "what was done is undone")
+    for step in _steps(ground, story, fault):
+        try:
+            step()
+        except KbootstrapError as error:
+            story.problems.append(said(error))
+    patience = story.drill.healing * ground.scale
+    seen = wait_until_steady(lambda: look(ground.cluster, ground.connections), time.monotonic() + patience)
+    at = time.monotonic()
+    if seen.troubles:
+        story.problems += [f"not steady again within {patience:.0f} s", *seen.troubles]
+        return
+    failed = wait_until_calm(ground.recording, CALM_SECONDS, at + CALM_PATIENCE)
+    if failed:
+        story.problems += [f"requests fail {CALM_PATIENCE:.0f} s after the cluster was found steady", *failed]
+        return
+    ground.chronicle.note(Kind.STEADY_AGAIN, "everything is as it was before", at=at)
+
+
+def _steps(ground: Ground, story: Story, fault: Fault) -> Iterator[Callable[[], None]]:
+    """What undoes the fault, in order."""
+    if fault.cuts_power:
+        yield lambda: _give_power(ground, fault)
+    if fault.recover is not None and not story.cut:
+        recover = fault.recover
+        yield lambda: recover(ground)
+    yield lambda: heal({host: ground.connections[host] for host in fault.undo})
+
+
+def _give_power(ground: Ground, fault: Fault) -> None:
+    if ground.power is not None:
+        ground.power.give(fault.hosts)
+    ground.back(fault.hosts)
+    ground.chronicle.note(Kind.NOTE, f"{', '.join(fault.hosts)} can be logged in to")
