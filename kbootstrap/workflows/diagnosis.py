@@ -173,8 +173,6 @@ def _backups(status: Status, settings: Settings) -> Iterator[Trouble]:
             yield Trouble(
                 place, f"its copy of {kept.id} is damaged: {why}", "`kbootstrap backup list` shows the others"
             )
-    scheduled = settings.backup.schedule is not None
-    if scheduled and point is None and not status.unreachable and not status.backups.runs:
     point = status.backups.recovery_point
     if status.backups.overdue and point is not None:
         old = timedelta(seconds=round((status.seen_at - point.made).total_seconds()))
@@ -183,6 +181,8 @@ def _backups(status: Status, settings: Settings) -> Iterator[Trouble]:
             f"overdue: the last good one is {old} old, and one is due every {status.backups.pause}",
             f"`kbootstrap backup run`; on the etcd hosts: systemctl list-timers {backup.TIMER}",
         )
+    scheduled = settings.backup.schedule is not None
+    if scheduled and point is None and not status.unreachable and not status.backups.runs:
         yield Trouble("backups", "there is none yet", "`kbootstrap backup run`, or wait for the schedule")
 
 
