@@ -12,6 +12,7 @@ from rich.table import Table
 from kbootstrap.cli import options
 from kbootstrap.cli.console import watching
 from kbootstrap.cli.proof import rehearse, runbook
+from kbootstrap.cli.timing import timed
 from kbootstrap.cli.words import age
 from kbootstrap.errors import CheckFailed, InvalidInput
 
@@ -41,8 +42,9 @@ def run(
 
     cluster = options.load(inventory)
     console = Console(stderr=json_)
-    with watching(console) as emit:
+    with timed(console) as (emit, timings):
         made = workflow(cluster, tuple(limit or ()), emit)
+    console.print(timings.table())
     if json_:
         typer.echo(json.dumps(made))
     for host, backup in made.items():

@@ -50,7 +50,7 @@ def run(cluster: Cluster, limit: Sequence[str], emit: Sink) -> dict[str, str]:
             raise CommandFailed(f"cannot be reached: {', '.join(missing)}")
         for name in asked or _leader(connections):
             with _phase("backup", name, emit, failures):
-                made[name] = program.make(connections[name])
+                made[name] = program.make(connections[name], emit)
     _raise(failures)
     return made
 

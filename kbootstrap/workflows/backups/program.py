@@ -1,9 +1,11 @@
 """The program of etcd hosts (components/backup.py), asked over SSH."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 
 from kbootstrap.components.backup import BUSY, PROGRAM
 from kbootstrap.errors import CommandFailed, Locked
+from kbootstrap.events import PhaseFinished, PhaseStarted, Sink
 from kbootstrap.steps.step import quote
 from kbootstrap.transport.connection import Connection, Result
 
@@ -13,11 +15,20 @@ LOOK_SECONDS = 180.0
 
 _NOT_THERE = 127
 _OWN = "etcd-backup: "
+_TOOK = re.compile(r"took (?P<name>\S+) (?P<seconds>\d+\.\d+)")
+"""What `run` says of a part: the snapshot, or a target's copy."""
 
 
-def make(connection: Connection) -> str:
+def make(connection: Connection, emit: Sink) -> str:
     """One backup, copied and pruned; its ID. Raises CommandFailed with what is wrong, Locked while another is made."""
-    return _required(_asked(connection, ("run",), RUN_SECONDS), "the backup failed").text.splitlines()[-1]
+
+    def on_line(line: str) -> None:
+        part = _TOOK.fullmatch(line)
+        if part is not None:
+            emit(PhaseStarted(part["name"], connection.name))
+            emit(PhaseFinished(part["name"], connection.name, float(part["seconds"])))
+
+    return _required(_asked(connection, ("run",), RUN_SECONDS, on_line), "the backup failed").text.splitlines()[-1]
 
 
 def refresh(connection: Connection) -> None:
@@ -36,9 +47,11 @@ def prune(connection: Connection, place: str, *, only_plan: bool) -> list[str]:
     return _required(result, f"{place} could not be pruned").text.splitlines()
 
 
-def _asked(connection: Connection, arguments: Sequence[str], timeout: float) -> Result:
+def _asked(
+    connection: Connection, arguments: Sequence[str], timeout: float, on_line: Callable[[str], None] | None = None
+) -> Result:
     command = " ".join(quote(word) for word in (PROGRAM, *arguments))
-    result = connection.run(command, timeout=timeout)
+    result = connection.run(command, timeout=timeout, on_line=on_line)
     if result.exit_code == BUSY:
         raise Locked(result.errors.removeprefix(_OWN), host=result.host, hint="wait until it has ended")
     if result.exit_code == _NOT_THERE:
