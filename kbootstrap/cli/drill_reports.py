@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from kbootstrap.cli import options
+from kbootstrap.cli.drill_schedule import schedule
 from kbootstrap.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def add(group: typer.Typer) -> None:
     """Adds the commands to the group `drill`."""
     group.command()(history)
     group.command()(report)
+    group.command()(schedule)
 
 
 def show(results: "Sequence[DrillResult]", files: Files, console: Console, *, json_: bool) -> None:
