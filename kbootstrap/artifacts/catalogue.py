@@ -34,12 +34,16 @@ class Catalogue(Recipe):
     releases: Mapping[str, Companions]
     projects: Mapping[str, Project]
 
-    def release(self, version: Version) -> ReleaseSet:
-        """The versions that belong to a Kubernetes version; any patch of a known minor will do."""
+    def release(self, version: Version, others: Mapping[str, Version] | None = None) -> ReleaseSet:
+        """The versions that belong to a Kubernetes version; any patch of a known minor will do.
+
+        `others` are wanted instead, by the names of their projects.
+        """
         companions = self.releases.get(version.series)
         if companions is None:
             raise UnknownRelease(version, tuple(self.releases))
         versions = companions.model_dump(exclude={"newest"})
+        versions |= {project.replace("-", "_"): str(other) for project, other in (others or {}).items()}
         return ReleaseSet(kubernetes=str(version), **versions, entries=self.entries())
 
     def newest(self) -> Version:

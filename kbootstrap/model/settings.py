@@ -22,6 +22,7 @@ from kbootstrap.model.fields import (
     NonEmpty,
     Port,
     Refused,
+    ReleasedVersion,
     ScalarText,
 )
 from kbootstrap.model.section import Section as Section  # noqa: PLC0414 - engine/playbook.py has it from here
@@ -163,13 +164,20 @@ class Containerd(Section):
     restrict_oom_score_adj: bool = Field(False, description="for hosts that may not lower oom_score_adj")
 
 
+Companion = Literal["etcd", "containerd", "runc", "cni-plugins", "crictl", "coredns", "pause", "flannel"]
+"""What is installed beside Kubernetes, by the catalogue's names."""
+
+
 class Artifacts(Section):
-    """Where binaries come from and how they get to the hosts."""
+    """Where binaries come from, in which versions, and how they get to the hosts."""
 
     source: Literal["auto", "release", "build", "cache"] = Field(
         "auto", description="release: the projects' downloads; build: from source; cache: only what is there"
     )
     mirror: str | None = Field(None, description="base address with the release layout unchanged")
+    versions: dict[Companion, ReleasedVersion] = Field(
+        {}, description="other ones than those that were tried with the Kubernetes version, e.g. etcd: 3.6.15"
+    )
     delivery: Literal["auto", "depot", "tunnel", "push"] = Field(
         "auto", description="depot: HTTP from this machine; tunnel: the same through SSH; push: over SSH"
     )

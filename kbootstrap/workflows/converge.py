@@ -16,11 +16,13 @@ from kbootstrap.errors import InvalidInput, KbootstrapError
 from kbootstrap.events import Sink
 from kbootstrap.facts.fact import Fact
 from kbootstrap.model.cluster import Cluster, Host
+from kbootstrap.model.versions import Version
 from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows.access import reached, require_all
 from kbootstrap.workflows.apply import exclusive, execute
 from kbootstrap.workflows.preflight import preflight_facts, require_fit
-from kbootstrap.workflows.releases import VERSIONS, require_installed_version
+from kbootstrap.workflows.releases import ETCD, VERSIONS, require_installed_version, require_way_for_etcd
+from kbootstrap.workflows.supplies import release_of
 from kbootstrap.workflows.survey import FirstLook, Survey, first_look, make_survey
 
 
@@ -134,12 +136,13 @@ def look_around(
 ) -> dict[str, FirstLook]:
     """The first look at all hosts that are connected; `more` are further facts that the caller wants of a host.
 
-    Raises PreflightFailed when one of `wanted` is not fit.
+    Raises PreflightFailed when one of `wanted` is not fit, or etcd could not go where it is wanted.
     """
     hosts = {name: cluster.host(name) for name in connections}
-    facts = {name: (*preflight_facts(cluster, host), VERSIONS, *more(host)) for name, host in hosts.items()}
+    facts = {name: (*preflight_facts(cluster, host), VERSIONS, ETCD, *more(host)) for name, host in hosts.items()}
     looks = first_look(cluster, connections, facts)
     require_fit(cluster, {name: look for name, look in looks.items() if name in wanted}, emit)
+    require_way_for_etcd(Version.parse(release_of(cluster).etcd), {name: look.facts for name, look in looks.items()})
     return looks
 
 

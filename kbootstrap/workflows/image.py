@@ -6,12 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from kbootstrap.artifacts.artifact import Artifact
-from kbootstrap.artifacts.catalogue import load_catalogue
 from kbootstrap.engine.delivery import delivering
 from kbootstrap.events import Sink
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.transport.connection import Connection
-from kbootstrap.workflows.supplies import obtained
+from kbootstrap.workflows.supplies import obtained, release_of
 
 NAME = "agnhost"
 """Kubernetes' own test image: answers over HTTP, and asks others on behalf of who asks it."""
@@ -57,7 +56,7 @@ class Image:
 def supplied(cluster: Cluster, emit: Sink) -> Iterator[Image]:
     """The image, obtained and ready to be fetched by hosts while open. Raises ArtifactError."""
     settings = cluster.settings.artifacts
-    release = load_catalogue().release(cluster.kubernetes)
+    release = release_of(cluster)
     reference = release.image_reference(NAME)
     if settings.images == "registry":
         yield Image(reference)

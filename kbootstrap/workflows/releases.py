@@ -17,6 +17,9 @@ from kbootstrap.model.versions import Version
 VERSIONS = VersionsInUse(str(OPT), skew.PARTS)
 """What has to be read from every host."""
 
+ETCD = VersionsInUse(str(OPT), ("etcd",))
+"""What has to be read from every etcd host."""
+
 _COMMAND = re.compile(r"upgrade (\d+\.\d+\.\d+) -> (\d+\.\d+\.\d+)")
 
 
@@ -100,6 +103,25 @@ def require_installed_version(cluster: Cluster, seen: Mapping[str, Facts]) -> No
         hint=f"`kbootstrap upgrade --to {cluster.kubernetes}` changes a cluster's version; to stay with the hosts',"
         " correct `kubernetes` in the inventory",
     )
+
+
+def require_way_for_etcd(wanted: Version, seen: Mapping[str, Facts]) -> None:
+    """etcd goes on by one minor at a time and never back: an earlier one does not read the data of a later.
+
+    Source: etcd's documentation, "Upgrading" and "Downgrading". Patches may go either way. Raises PreflightFailed.
+    """
+    there = {host: facts[ETCD]["etcd"].linked for host, facts in seen.items() if "etcd" in facts[ETCD]}
+    wrong = {
+        host: version
+        for host, version in there.items()
+        if wanted.major != version.major or not 0 <= wanted.minor - version.minor <= 1
+    }
+    if wrong:
+        where = ", ".join(f"{host} {version}" for host, version in wrong.items())
+        raise PreflightFailed(
+            f"etcd cannot go to {wanted} in one step ({where}); nothing was changed",
+            hint="etcd goes on minor by minor, and never back by one: correct `artifacts.versions` in the inventory",
+        )
 
 
 @dataclass(frozen=True, slots=True)

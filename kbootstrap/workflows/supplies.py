@@ -42,9 +42,14 @@ class Supplies:
         return (*self.artifacts.values(), *(deb for debs in self.packages.values() for deb in debs))
 
 
+def release_of(cluster: Cluster) -> ReleaseSet:
+    """The versions that a cluster is to have. Raises UnknownRelease."""
+    return load_catalogue().release(cluster.kubernetes, cluster.settings.artifacts.versions)
+
+
 def supplies_for(cluster: Cluster, facts: Mapping[str, Facts], emit: Sink) -> Supplies:
     """Obtains what is not in the cache yet."""
-    release = load_catalogue().release(cluster.kubernetes)
+    release = release_of(cluster)
     return Supplies(
         release=release,
         artifacts={ref.name: artifact for ref, artifact in obtained(cluster, release.refs(), emit).items()},

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from kbootstrap.artifacts.cache import sha256_of
-from kbootstrap.artifacts.catalogue import load_catalogue
 from kbootstrap.checks.catalogue import CHECKS, Scope
 from kbootstrap.components import etcd, kube_apiserver
 from kbootstrap.components.kubectl import kubectl
@@ -50,7 +49,7 @@ from kbootstrap.workflows.restore.record import Record
 from kbootstrap.workflows.restore.sources import LATEST, Source, found
 from kbootstrap.workflows.restore.steps import FINISHED, SNAPSHOT, STAGE, Restoration
 from kbootstrap.workflows.restore.survey import restoring_survey
-from kbootstrap.workflows.supplies import obtained
+from kbootstrap.workflows.supplies import obtained, release_of
 from kbootstrap.workflows.survey import FirstLook, first_look, make_survey
 
 SEND_SECONDS = 900.0
@@ -108,7 +107,7 @@ def prepared(cluster: Cluster, order: Order, owner: Owner, emit: Sink) -> Iterat
             backup = stack.enter_context(found(cluster, order.wanted, order.origin, emit, order.targets))
         with phase(emit, "decrypt"):
             archive = stack.enter_context(opened(backup.folder, backup.listing.id, order.identity, cluster.name))
-            require_versions(archive.manifest, cluster, load_catalogue().release(cluster.kubernetes))
+            require_versions(archive.manifest, cluster, release_of(cluster))
             _require_database(cluster, archive, emit)
         connections = stack.enter_context(opened_hosts(cluster))
         run = stack.enter_context(exclusive(cluster, connections, owner, emit))
@@ -118,7 +117,7 @@ def prepared(cluster: Cluster, order: Order, owner: Owner, emit: Sink) -> Iterat
 
 def _require_database(cluster: Cluster, archive: Archive, emit: Sink) -> None:
     """etcdutl of the version that will restore it reads the same as when the backup was made."""
-    wanted = load_catalogue().release(cluster.kubernetes).ref("etcdutl")
+    wanted = release_of(cluster).ref("etcdutl")
     program = obtained(cluster, [wanted], emit)[wanted].path
     with private_folder() as place:
         require_snapshot(Scratch(place), program, archive)

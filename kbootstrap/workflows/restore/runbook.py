@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import kbootstrap
-from kbootstrap.artifacts.catalogue import load_catalogue
 from kbootstrap.components.backup import FOLDER
 from kbootstrap.components.etcd import DATA, USER, peer_url
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.pki import paths
 from kbootstrap.render.renderer import render
 from kbootstrap.workflows.restore.steps import BUMP_REVISION
+from kbootstrap.workflows.supplies import release_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def runbook(cluster: Cluster, inventory: Path) -> str:
             version=kbootstrap.__version__,
             cluster=cluster.name,
             kubernetes=str(cluster.kubernetes),
-            etcd=load_catalogue().release(cluster.kubernetes).etcd,
+            etcd=release_of(cluster).etcd,
             endpoint=endpoint,
             inventory=inventory,
             hosts=tuple(

@@ -68,3 +68,9 @@ def test_pinned_digests_are_of_files_that_the_catalogue_downloads() -> None:
     for address, digest in load_digests().items():
         assert len(bytes.fromhex(digest)) == 32
         assert address.split("/")[:3] in [pattern.split("/")[:3] for pattern in patterns]
+
+
+def test_other_versions_can_be_wanted() -> None:
+    others = {"etcd": Version(3, 6, 15), "cni-plugins": Version(1, 8, 0)}
+    release = load_catalogue().release(Version(1, 36, 4), others)
+    assert (release.etcd, release.ref("bridge").version, release.runc) == ("3.6.15", "1.8.0", RELEASE.runc)

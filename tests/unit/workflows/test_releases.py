@@ -10,7 +10,16 @@ from kbootstrap.facts.fact import Facts
 from kbootstrap.facts.versions import InUse
 from kbootstrap.model.skew import Installed
 from kbootstrap.model.versions import Version
-from kbootstrap.workflows.releases import VERSIONS, Route, before, installed, require_installed_version, route
+from kbootstrap.workflows.releases import (
+    ETCD,
+    VERSIONS,
+    Route,
+    before,
+    installed,
+    require_installed_version,
+    require_way_for_etcd,
+    route,
+)
 from tests.unit.workflows.rollouts import everywhere, site
 
 KNOWN = [Version(1, 35, 6), Version(1, 36, 4), Version(1, 37, 1)]
@@ -137,6 +146,27 @@ def test_up_leaves_a_clusters_version_alone() -> None:
         require_installed_version(cluster, {**good, "w2": facts({"kubelet": "1.35.6"})})
     assert "the inventory says Kubernetes 1.36.4, and hosts use 1.35.6 (w2 kubelet 1.35.6)" in caught.value.message
     assert "`kbootstrap upgrade --to 1.36.4`" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted", "goes"),
+    [
+        ("3.6.15", "3.6.16", True),
+        ("3.6.16", "3.6.15", True),
+        ("3.5.21", "3.6.16", True),
+        ("3.6.16", "3.5.21", False),
+        ("3.4.30", "3.6.16", False),
+        ("3.6.16", "4.0.0", False),
+        ("", "3.6.16", True),
+    ],
+)
+def test_etcd_skips_no_minor_and_goes_back_by_none(there: str, wanted: str, goes: bool) -> None:
+    seen = {"cp1": Facts({ETCD: {"etcd": InUse(version(there), None)} if there else {}})}
+    if goes:
+        require_way_for_etcd(version(wanted), seen)
+    else:
+        with pytest.raises(PreflightFailed, match=rf"etcd cannot go to {wanted} in one step \(cp1 {there}\)"):
+            require_way_for_etcd(version(wanted), seen)
 
 
 def test_a_cluster_of_one_version_is_its_own_target() -> None:
