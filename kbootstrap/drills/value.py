@@ -21,6 +21,9 @@ from kbootstrap.probes.summary import ProbeSummary, summarize
 
 KIND: Literal["kbootstrap-drill/v1"] = "kbootstrap-drill/v1"
 
+DIGITS = 6
+"""Of seconds: more are not measured."""
+
 
 class KeptObservation(BaseModel):
     """An observation without its single requests."""
@@ -96,7 +99,7 @@ def since_began(result: DrillResult) -> DrillResult:
     """The same; its times are seconds since the observation began instead of the clock's."""
     first = result.moments[0].at if result.moments else 0.0
     zero = result.seen.began if result.seen else first
-    moments = tuple(replace(moment, at=round(moment.at - zero, 6)) for moment in result.moments)
+    moments = tuple(replace(moment, at=round(moment.at - zero, DIGITS)) for moment in result.moments)
     return replace(result, moments=moments, seen=result.seen and _since(result.seen, zero))
 
 
@@ -130,9 +133,12 @@ def _probe(probe: ProbeSummary) -> dict[str, Any]:
         "failed": probe.failed,
         "moved": probe.moved,
         "latency": {"p50": probe.median, "p99": probe.p99, "max": probe.longest},
-        "silence": {"began": probe.silence_began, "seconds": probe.silence},
+        "silence": {"began": round(probe.silence_began, DIGITS), "seconds": round(probe.silence, DIGITS)},
         "outages": [
-            {"began": outage.began, "seconds": outage.seconds, "failed": outage.failed} for outage in probe.outages
+            {"began": round(one.began, DIGITS), "seconds": round(one.seconds, DIGITS), "failed": one.failed}
+            for one in probe.outages
         ],
-        "reasons": [{"reason": reason, "count": count, "first": first} for reason, count, first in reasons(probe)],
+        "reasons": [
+            {"reason": reason, "count": count, "first": round(first, DIGITS)} for reason, count, first in reasons(probe)
+        ],
     }

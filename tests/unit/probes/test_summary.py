@@ -5,7 +5,6 @@ import time
 from array import array
 from dataclasses import replace
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
@@ -20,6 +19,7 @@ from kbootstrap.probes.report import Report, as_json, terminal
 from kbootstrap.probes.samples import Failure, Samples, Track, census_line, read_samples, sample_line
 from kbootstrap.probes.spec import object_name
 from kbootstrap.probes.summary import SAME_OUTAGE_SECONDS, Summary, percentile, summarize
+from tests.unit.probes.markup import parsed
 
 BEGAN = 1000.0
 STARTED = datetime(2026, 11, 21, 6, 0, tzinfo=UTC)
@@ -224,35 +224,6 @@ def test_a_terminal_shows_the_verdict_and_reasons() -> None:
     assert "but the measurement is not whole: it died" in shown(Report.of("Died", (), lossy))
     good = Report.of("Nothing", (), seen(track("api-new", [""] * 10)))
     assert "unnoticed: 10 requests in 10 s, none failed" in shown(good)
-
-
-class Wellformed(HTMLParser):
-    """Every element ends where it should."""
-
-    VOID = ("meta", "br", "link")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append(tag)
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-def parsed(page: bytes) -> Wellformed:
-    parser = Wellformed()
-    parser.feed(page.decode())
-    assert parser.open == []
-    return parser
 
 
 def test_the_page_is_whole_and_believes_nobody() -> None:
