@@ -12,6 +12,7 @@ from kbootstrap.artifacts.artifact import ArtifactRef
 from kbootstrap.artifacts.recipes import Companions, Project, Recipe
 from kbootstrap.artifacts.releases import CatalogueEntry, ReleaseSet
 from kbootstrap.errors import ArtifactError
+from kbootstrap.model.settings import Companion
 from kbootstrap.model.versions import Version
 
 
@@ -34,7 +35,7 @@ class Catalogue(Recipe):
     releases: Mapping[str, Companions]
     projects: Mapping[str, Project]
 
-    def release(self, version: Version, others: Mapping[str, Version] | None = None) -> ReleaseSet:
+    def release(self, version: Version, others: Mapping[Companion, Version] | None = None) -> ReleaseSet:
         """The versions that belong to a Kubernetes version; any patch of a known minor will do.
 
         `others` are wanted instead, by the names of their projects.

@@ -3,6 +3,7 @@ import pytest
 from kbootstrap.artifacts.artifact import ArtifactKind, ArtifactRef
 from kbootstrap.artifacts.catalogue import UnknownRelease, load_catalogue, load_digests
 from kbootstrap.errors import ArtifactError
+from kbootstrap.model.settings import Companion
 from kbootstrap.model.versions import Version
 
 RELEASE = load_catalogue().release(Version.parse("1.36.4"))
@@ -71,6 +72,6 @@ def test_pinned_digests_are_of_files_that_the_catalogue_downloads() -> None:
 
 
 def test_other_versions_can_be_wanted() -> None:
-    others = {"etcd": Version(3, 6, 15), "cni-plugins": Version(1, 8, 0)}
+    others: dict[Companion, Version] = {"etcd": Version(3, 6, 15), "cni-plugins": Version(1, 8, 0)}
     release = load_catalogue().release(Version(1, 36, 4), others)
     assert (release.etcd, release.ref("bridge").version, release.runc) == ("3.6.15", "1.8.0", RELEASE.runc)
