@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import ssl
+from contextlib import suppress
 from typing import cast
 
 from kbootstrap.probes.answer import Answer, AnswerReader, BadAnswer
@@ -95,7 +96,10 @@ async def opened(plug: socket.socket, tls: ssl.SSLContext | None, server_name: s
     try:
         _, line = await asyncio.get_running_loop().create_connection(Line, sock=plug, ssl=tls, server_hostname=name)
     except BaseException:
-        plug.close()
+        # asyncio's transport has the socket now, and closes it when it hears its end. Closed here, its number would be
+        # the next connection's while asyncio still takes that for this one's.
+        with suppress(OSError):
+            plug.shutdown(socket.SHUT_RDWR)
         raise
     return line
 

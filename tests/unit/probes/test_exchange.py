@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kbootstrap.probes.exchange import Kept, Outcome, Way, ask_anew
+from kbootstrap.probes.line import opened, plugged
 from kbootstrap.probes.spec import Target
 from kbootstrap.probes.tls import context
 from tests.unit.probes.server import OK, SHUTTING_DOWN, Asked, React, Reaction, Server, answer, serving
@@ -255,3 +256,19 @@ def test_what_nobody_asked_for_ends_the_connection(tmp_path: Path) -> None:
     with serving(tmp_path, once(Reaction(answer() * 2))) as server:
         assert asyncio.run(kept(way(server), 2)) == [Outcome(body=b"{}")] * 2
     assert server.connections == 2
+
+
+def test_a_handshake_that_ends_when_nobody_waits_any_more_leaves_no_trace(tmp_path: Path) -> None:
+    """The number of its file descriptor belongs to the next connection, and asyncio knows that."""
+
+    async def race(way: Way) -> None:
+        for tenths in range(200):
+            plug = await plugged(way.target)
+            try:
+                async with asyncio.timeout(tenths % 100 / 10_000):
+                    (await opened(plug, way.tls, way.server_name)).close()
+            except TimeoutError:
+                pass
+
+    with serving(tmp_path) as server:
+        asyncio.run(race(way(server)))
