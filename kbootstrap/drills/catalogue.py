@@ -1,15 +1,24 @@
 """All drills, in the order of a suite: what costs least comes first."""
 
 from kbootstrap.drills.drill import Drill
-from kbootstrap.drills.faults import apiserver, endpoint, etcd
+from kbootstrap.drills.faults import apiserver, endpoint, etcd, leaders, partition, power
 from kbootstrap.errors import InvalidInput
 
 DRILLS: tuple[Drill, ...] = (
     apiserver.STOP,
     apiserver.KILL,
+    endpoint.HAND_OVER,
     endpoint.KEEPALIVED,
     endpoint.NGINX,
     etcd.LEADER_KILL,
+    leaders.CONTROLLER_MANAGER,
+    leaders.SCHEDULER,
+    partition.BOTH,
+    partition.INBOUND,
+    partition.OUTBOUND,
+    power.VIP_HOLDER,
+    power.WORKER,
+    power.COLD_RESTART,
 )
 
 

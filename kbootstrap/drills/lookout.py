@@ -22,7 +22,7 @@ START_SECONDS = 10.0
 END_SECONDS = 5.0
 
 _ELECTED = re.compile(r"elected leader ([0-9a-f]+) at term (\d+)")
-_LEASE = re.compile(r"successfully acquired lease kube-system/([a-z-]+)")
+_LEASE = re.compile(r"[Ss]uccessfully acquired lease\W.*?\bkube-system/([a-z-]+)")
 _UNREADY = re.compile(r"(\S+) is (unready): (.*)|(\S+) is ready$")
 _ADDRESS = re.compile(r"(Deleted )?\d+: .* inet (\S+)/32 ")
 

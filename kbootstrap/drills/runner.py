@@ -102,15 +102,15 @@ def _ground(story: Story, emit: Sink) -> Iterator[tuple[Ground, Sink]]:
 
 def _drill(ground: Ground, story: Story, order: Order, emit: Sink) -> None:
     cluster, drill = ground.cluster, story.drill
-    fault = drill.prepare(ground)
-    story.hosts = fault.hosts
-    require_quorum(cluster, drill, fault)
     awaits = drill.awaits(cluster)
     settings = ProbeSettings(entry="endpoint", readers=member_readers(cluster, ground.connections))
     if order.rate is not None:
         settings = replace(settings, rate=order.rate)
     with probed(cluster, ground.connections, emit, settings) as recording:
         ground.recording = recording
+        fault = drill.prepare(ground)
+        require_quorum(cluster, drill, fault)
+        story.hosts = fault.hosts
         failed = wait_until_calm(recording, BASELINE_SECONDS, time.monotonic() + BASELINE_PATIENCE)
         if failed:
             raise Refused("requests fail before anything is done", failed)

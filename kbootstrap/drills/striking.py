@@ -62,8 +62,9 @@ def longest(fault: Fault, awaits: Sequence[Await]) -> float:
 
 
 def _strike(ground: Ground, fault: Fault) -> None:
-    if fault.cuts_power and ground.power is not None:
+    if fault.cuts_power:
         ground.dark = frozenset(fault.hosts)
+    if fault.cuts_power and ground.power is not None:
         ground.power.cut(fault.hosts)
         return
 

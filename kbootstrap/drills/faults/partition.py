@@ -1,0 +1,105 @@
+"""The host that holds the VIP is cut off the network: in both directions, or in one.
+
+Only the SSH connection that the drill itself uses goes on, so that what the host does meanwhile can be seen. ARP is cut
+too: a switch that loses a host loses that as well.
+"""
+
+from typing import Literal
+
+from kbootstrap.drills.drill import Await, Drill, Fault
+from kbootstrap.drills.ground import Ground
+from kbootstrap.drills.guards import NotPossible
+from kbootstrap.drills.measure import READS, WRITES, outage, reached
+from kbootstrap.drills.needs import quorum_to_spare, vip
+from kbootstrap.facts.fact import read
+from kbootstrap.facts.identity import Identity
+from kbootstrap.model.cluster import Cluster, Host
+
+Direction = Literal["both", "inbound", "outbound"]
+
+TABLE = "kbootstrap_drill"
+"""Of the families inet and arp: everything that is cut, and nothing else."""
+
+WATCHED_SECONDS = 15.0
+HOLDER = "one VIP holder, on the majority's side"
+HOLDER_SECONDS = 20.0
+"""Until then the host that is cut off has noticed it; nobody reaches it anyway."""
+
+
+def cut(direction: Direction, interface: str, vip: str, client: str, port: int) -> str:
+    """Shell that cuts a host off. `client` and `port` are the two ends of our own connection."""
+    inbound, outbound = direction in ("both", "inbound"), direction in ("both", "outbound")
+    rules = []
+    if inbound:
+        rules += [
+            f"table inet {TABLE} {{ chain inbound {{ type filter hook prerouting priority -500;",
+            f"  iifname != {interface} accept; ip saddr {client} tcp dport {port} accept; drop; }} }}",
+            f"table arp {TABLE} {{ chain inbound {{ type filter hook input priority 0;",
+            f"  iifname != {interface} accept; arp daddr ip {vip} drop; arp saddr ip {client} accept; drop; }} }}",
+        ]
+    if outbound:
+        rules += [
+            f"table inet {TABLE} {{ chain outbound {{ type filter hook postrouting priority 500;",
+            f"  oifname != {interface} accept; ip daddr {client} tcp sport {port} accept; drop; }} }}",
+            f"table arp {TABLE} {{ chain outbound {{ type filter hook output priority 0;",
+            f"  oifname != {interface} accept; arp saddr ip {vip} drop; arp daddr ip {client} accept; drop; }} }}",
+        ]
+    text = "\n".join(rules)
+    return f"nft --file - <<'END_OF_RULES'\n{text}\nEND_OF_RULES"
+
+
+JOINED = f"""\
+nft delete table inet {TABLE} 2>/dev/null || true
+nft delete table arp {TABLE} 2>/dev/null || true"""
+"""Shell that lets everything pass again."""
+
+
+def _prepared(ground: Ground, direction: Direction) -> Fault:
+    host = ground.holder
+    seen = read(ground.connections[host.name], (Identity(),))[Identity()]
+    interface = seen.interface_of(host.address)
+    if interface is None:
+        raise NotPossible(f"no interface of {host.name} has the address {host.address}")
+    if not ground.connections[host.name].run("command -v nft").ok:
+        raise NotPossible(f"{host.name} has no nft")
+    rules = cut(direction, interface.name, str(ground.cluster.endpoint_host), seen.ssh_client, host.ssh.port)
+    how = {"both": "cut off the network", "inbound": "receives nothing", "outbound": "can send nothing"}[direction]
+    return Fault(
+        title=f"{host.name} is {how}" if direction == "both" else f"{host.name} {how}",
+        hosts=(host.name,),
+        strike={host.name: f"{JOINED}\n{rules}"},
+        undo={host.name: JOINED},
+        seconds=WATCHED_SECONDS,
+    )
+
+
+def _one_holder(ground: Ground) -> str | None:
+    """Of the hosts that can be heard, the one that is cut off among them."""
+    former: Host = ground.holder
+    if len(ground.holders) != 1 or former.name in ground.holders:
+        return None
+    return f"only {next(iter(ground.holders))} has the VIP"
+
+
+def _drill(name: str, title: str, direction: Direction) -> Drill:
+    return Drill(
+        name=name,
+        title=title,
+        budget=lambda _cluster: (
+            outage("reads", 3, *READS),
+            outage("writes", 3, *WRITES),
+            reached(HOLDER, HOLDER_SECONDS),
+        ),
+        prepare=lambda ground: _prepared(ground, direction),
+        awaits=lambda _cluster: (Await(HOLDER, HOLDER_SECONDS, _one_holder),),
+        needs=_needs,
+    )
+
+
+def _needs(cluster: Cluster) -> str | None:
+    return vip(cluster) or quorum_to_spare(cluster)
+
+
+BOTH = _drill("partition", "The host that holds the VIP is cut off the network", "both")
+INBOUND = _drill("partition-inbound", "The host that holds the VIP receives nothing any more", "inbound")
+OUTBOUND = _drill("partition-outbound", "The host that holds the VIP can send nothing any more", "outbound")
