@@ -11,7 +11,7 @@ from rich.table import Table
 
 from kbootstrap.cli import options
 from kbootstrap.cli.console import watching
-from kbootstrap.cli.proof import rehearse, runbook
+from kbootstrap.cli.proof import export_keys, rehearse, runbook
 from kbootstrap.cli.timing import timed
 from kbootstrap.cli.words import age
 from kbootstrap.errors import CheckFailed, InvalidInput
@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
     """Adds the commands."""
     backup_app.command()(rehearse)
     backup_app.command()(runbook)
+    backup_app.command()(export_keys)
     app.add_typer(backup_app)
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from kbootstrap.cli import options
-from kbootstrap.cli.proof import Identity, Origin, required_identity
+from kbootstrap.cli.proof import ExportedKeys, Identity, Origin, required_identity
 from kbootstrap.cli.timing import Timings, timed
 from kbootstrap.cli.verify import verify
 from kbootstrap.events import Event, Sink, ignore
@@ -34,6 +34,7 @@ def restore(
     inventory: options.Inventory = options.DEFAULT_INVENTORY,
     identity: Identity = None,
     origin: Origin = None,
+    keys: ExportedKeys = None,
     without: Annotated[
         list[str] | None, typer.Option("--without", help="A host that is given up (may be given again).")
     ] = None,
@@ -50,7 +51,7 @@ def restore(
     if undo:
         seconds = _undo(cluster, screen, ask=not yes)
     else:
-        seconds = _restore(cluster, _order(backup, identity, origin, given_up), screen, ask=not yes)
+        seconds = _restore(cluster, _order(backup, identity, origin, given_up, keys), screen, ask=not yes)
     screen.done(cluster.name, seconds)
     if not verified:
         return 0
@@ -99,10 +100,12 @@ class _Screen:
         self.say(f"Cluster [bold]{escape(name)}[/] is back after {seconds:.1f} s.")
 
 
-def _order(wanted: str, identity: Path | None, origin: str | None, without: tuple[str, ...]) -> "Order":
+def _order(
+    wanted: str, identity: Path | None, origin: str | None, without: tuple[str, ...], keys: Path | None
+) -> "Order":
     from kbootstrap.workflows.restore.restore import Order  # noqa: PLC0415
 
-    return Order(required_identity(identity), wanted, origin, without)
+    return Order(required_identity(identity), wanted, origin, without, keys=keys)
 
 
 def _restore(cluster: "Cluster", order: "Order", screen: _Screen, *, ask: bool) -> float:

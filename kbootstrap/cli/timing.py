@@ -40,7 +40,6 @@ class Timings:
                     self._spans.setdefault(phase, _Span(now))
                 case PhaseFinished():
                     span = self._spans[event.phase]
-                    span.began = min(span.began, now - event.seconds)  # a part may be told of when it has ended
                     span.ended = now
                     span.changes += event.changes
                     span.hosts += 1

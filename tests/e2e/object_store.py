@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kbootstrap.artifacts.cache import default_cache
 from kbootstrap.artifacts.toolchain import find_go
@@ -35,6 +36,20 @@ def program() -> Path:
             cwd=folder,
         )
     return folder / "versitygw"
+
+
+def bucket_target(store: "ObjectStore", bucket: str, folder: Path) -> dict[str, Any]:
+    """A new bucket, as the inventory in `folder` has it for a target."""
+    (store.folder / bucket).mkdir(parents=True)
+    secret = folder / "s3-secret"
+    secret.touch(mode=0o600)
+    secret.write_text(SECRET_KEY)
+    return {
+        "type": "s3",
+        "path": f"{bucket}/prod",
+        "options": {"provider": "Other", "endpoint": store.url, "access_key_id": ACCESS_KEY},
+        "secrets": {"secret_access_key": {"file": secret.name}},
+    }
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ import pytest
 from kbootstrap.lab.spec import standard
 from tests.e2e.bed import Bed
 from tests.e2e.conftest import PREFIX, BedFactory, wait_until
-from tests.e2e.object_store import ACCESS_KEY, SECRET_KEY, ObjectStore
+from tests.e2e.object_store import SECRET_KEY, ObjectStore, bucket_target
 
 pytestmark = pytest.mark.long
 
@@ -38,7 +38,6 @@ def key() -> Any:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
     store = ObjectStore(tmp_path_factory.mktemp("s3"), str(SUBNET[1]))
-    (store.folder / "backups").mkdir()
     yield store
     store.stop()
 
@@ -47,7 +46,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
 def bed(beds: BedFactory, store: ObjectStore, key: Any) -> Bed:
     bed = beds(standard(name=f"{PREFIX}bak", subnet=SUBNET, control_planes=1, workers=0, bare=1))
     store.start()
-    _private(bed.folder / "s3-secret", SECRET_KEY)
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", bed.folder / "vault-key"], check=True)
     bed.ssh("bare1", "cat >>~/.ssh/authorized_keys", said=(bed.folder / "vault-key.pub").read_text())
     bed.ssh("bare1", "mkdir -p /srv/backups")
@@ -63,12 +61,7 @@ def backup_section(bed: Bed, store: ObjectStore, key: Any) -> dict[str, Any]:
         "recipients": [str(key.to_public())],
         "keep": KEEP,
         "targets": {
-            "offsite": {
-                "type": "s3",
-                "path": "backups/prod",
-                "options": {"provider": "Other", "endpoint": store.url, "access_key_id": ACCESS_KEY},
-                "secrets": {"secret_access_key": {"file": "s3-secret"}},
-            },
+            "offsite": bucket_target(store, "backups", bed.folder),
             "vault": {
                 "type": "sftp",
                 "path": "/srv/backups",
@@ -78,11 +71,6 @@ def backup_section(bed: Bed, store: ObjectStore, key: Any) -> dict[str, Any]:
             "disk": {"type": "local", "path": "/mnt/backup"},
         },
     }
-
-
-def _private(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.write_text(text)
 
 
 def listed(bed: Bed) -> dict[str, Any]:

@@ -16,21 +16,23 @@ from kbootstrap.lab.spec import standard
 from kbootstrap.model.versions import Version
 from tests.e2e.bed import Bed
 from tests.e2e.conftest import PREFIX, BedFactory
+from tests.e2e.object_store import ObjectStore, bucket_target
 
 pytestmark = pytest.mark.long
 
 KEYS = 300
 """Acknowledged before the backup."""
+SUBNET = IPv4Network("198.18.76.0/24")
 PASSWORD = "correct horse"
 IMAGE = load_catalogue().release(Version(1, 36, 4)).image_reference("pause")
 
 
 @dataclass(frozen=True, slots=True)
 class Backed:
-    """A cluster with a backup: its files are here too, and the key is only here."""
+    """A cluster with a backup, also in an object store; the key is only here."""
 
     bed: Bed
-    folder: Path
+    store: ObjectStore
     identity: Path
     backup: str
 
@@ -45,18 +47,17 @@ def backed(beds: BedFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     key = pyrage.x25519.Identity.generate()
     identity = folder / "key.txt"
     identity.write_text(f"{key}\n")
-    bed = beds(
-        standard(name=f"{PREFIX}restore", subnet=IPv4Network("198.18.76.0/24"), control_planes=3, workers=1),
-        {"backup": {"recipients": [str(key.to_public())]}},
-    )
+    bed = beds(standard(name=f"{PREFIX}restore", subnet=SUBNET, control_planes=3, workers=1))
+    store = ObjectStore(folder / "store", str(SUBNET[1]))
+    target = bucket_target(store, "backups", bed.folder)
+    bed.write({"backup": {"recipients": [str(key.to_public())], "targets": {"offsite": target}}})
+    store.start()
     bed.run("up").expect()
     write_before(bed)
     made: dict[str, str] = json.loads(bed.run("backup", "run", "--json").expect().out.splitlines()[0])
-    ((host, name),) = made.items()
-    for file in (f"{name}.json", f"{name}.tar.age"):
-        content = bed.ssh(host, f"sudo base64 -w0 /var/lib/kbootstrap/backups/{file}")
-        (folder / file).write_bytes(base64.b64decode(content))
-    yield Backed(bed, folder, identity, name)
+    (name,) = made.values()
+    yield Backed(bed, store, identity, name)
+    store.stop()
 
 
 def write_before(bed: Bed) -> None:
@@ -80,22 +81,50 @@ def write_after(bed: Bed) -> None:
     bed.kubectl("--namespace=shop delete secret/db configmap/key-0 --ignore-not-found")
 
 
-def require_as_before(bed: Bed) -> None:
+def require_as_before(bed: Bed, without: str = "") -> None:
     """Every key is there and nothing that came later, the Secret can be read, the application runs, members agree."""
     names = set(bed.kubectl("--namespace=shop get configmaps --output=name").split())
     assert {f"configmap/key-{number}" for number in range(KEYS)} <= names
     assert "configmap/after" not in names
-    password = bed.kubectl("--namespace=shop get secret db --output=jsonpath='{.data.password}'")
-    assert base64.b64decode(password).decode() == PASSWORD
+    require_secret(bed)
     bed.kubectl("--namespace=shop wait --for=condition=Available deployment/web --timeout=120s --request-timeout=0")
     bed.kubectl(f"--namespace=shop create deployment new-{time.time_ns()} --image={IMAGE}")
     deployments = "--namespace=shop wait --for=condition=Available deployment --all --timeout=120s --request-timeout=0"
     bed.kubectl(deployments)
     status = json.loads(bed.ssh(bed.control_planes[0], "sudo etcdctl endpoint status --cluster --write-out=json"))
-    assert len(status) == len(bed.control_planes)
+    assert len(status) == len([host for host in bed.control_planes if host != without])
     assert len({member["Status"]["header"]["cluster_id"] for member in status}) == 1
     assert all(member["Status"]["header"]["revision"] > 10**9 for member in status)
-    assert bed.ready_nodes() == sorted(bed.nodes)
+    assert set(bed.ready_nodes()) >= {node for node in bed.nodes if node != without}
+
+
+def require_secret(bed: Bed) -> None:
+    """It can be read, and etcd has it encrypted."""
+    password = bed.kubectl("--namespace=shop get secret db --output=jsonpath='{.data.password}'")
+    assert base64.b64decode(password).decode() == PASSWORD
+    stored = bed.ssh(
+        bed.control_planes[0], "sudo etcdctl get /registry/secrets/shop/db --print-value-only | head -c 20"
+    )
+    assert stored.startswith("k8s:enc:secretbox"), stored
+
+
+def newest_version(bed: Bed) -> str:
+    """What an informer that has listed everything would watch on from."""
+    return bed.kubectl("get --raw '/api/v1/namespaces/shop/configmaps?limit=1' | jq -r .metadata.resourceVersion")
+
+
+def require_watches(bed: Bed, since: str) -> None:
+    """Who watched before the restore is told to list again, and who watches now sees what happens."""
+    path = "/api/v1/namespaces/shop/configmaps?watch=1&timeoutSeconds=8&resourceVersion"
+    old = bed.ssh(bed.control_planes[0], f"sudo kubectl get --raw '{path}={since}' 2>&1", check=False)
+    assert "too old resource version" in old or "Expired" in old, old
+    seen = bed.ssh(
+        bed.control_planes[0],
+        f"sudo kubectl get --raw '{path}={newest_version(bed)}' & sleep 2;"
+        " sudo kubectl --namespace=shop create configmap seen --from-literal=a=b >/dev/null; wait;"
+        " sudo kubectl --namespace=shop delete configmap seen >/dev/null",
+    )
+    assert '"name":"seen"' in seen, seen
 
 
 def test_a_rehearsal_proves_it(backed: Backed) -> None:
@@ -125,9 +154,11 @@ def test_a_host_that_is_away_stops_it_before_anything_is_touched(backed: Backed)
 def test_on_its_own_hosts(backed: Backed) -> None:
     bed = backed.bed
     write_after(bed)
+    watched = newest_version(bed)
     outcome = bed.run(*backed.restore("--no-verify")).expect(0, "revisions of etcd", "is back after")
     bed.note(outcome.timing)
     require_as_before(bed)
+    require_watches(bed, watched)
     kept = bed.on_all("sudo find /var/lib/etcd -path '*before-*/member/snap/db'", bed.control_planes)
     assert all(kept.values())
 
@@ -145,12 +176,27 @@ def test_killed_and_gone_on_with(backed: Backed) -> None:
     require_as_before(bed)
 
 
-def test_after_the_loss_of_all_hosts(backed: Backed) -> None:
+def test_without_a_host_that_is_lost(backed: Backed) -> None:
     bed = backed.bed
+    lost = next(host for host in reversed(bed.control_planes) if not backed.backup.endswith(host))
+    write_after(bed)
+    bed.lab.power_off(lost)
+    outcome = bed.run(*backed.restore("--without", lost), timeout=900)
+    bed.note(outcome.timing)
+    outcome.expect(0, f"Given up: {lost}", "is back after")
+    require_as_before(bed, lost)
+
+
+def test_after_the_loss_of_all_hosts(backed: Backed) -> None:
+    """New hosts; of the old ones there is only what lies in the object store, and the key."""
+    bed, settings = backed.bed, backed.bed.inventory.read_text()
+    backed.store.stop()
     bed.lab.down()
     bed.boot()
-    outcome = bed.run(*backed.restore("--from", str(backed.folder)), timeout=900)
+    bed.inventory.write_text(settings)
+    backed.store.start()
+    outcome = bed.run(*backed.restore("--from", "offsite"), timeout=900)
     bed.note(outcome.timing)
-    outcome.expect(0, "is back after")
+    outcome.expect(0, f"{backed.backup} from offsite", "is back after")
     require_as_before(bed)
     assert bed.plan() == {}

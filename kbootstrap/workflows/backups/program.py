@@ -1,7 +1,8 @@
 """The program of etcd hosts (components/backup.py), asked over SSH."""
 
-import re
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from kbootstrap.components.backup import BUSY, PROGRAM
 from kbootstrap.errors import CommandFailed, Locked
@@ -15,20 +16,40 @@ LOOK_SECONDS = 180.0
 
 _NOT_THERE = 127
 _OWN = "etcd-backup: "
-_TOOK = re.compile(r"took (?P<name>\S+) (?P<seconds>\d+\.\d+)")
-"""What `run` says of a part: the snapshot, or a target's copy."""
 
 
 def make(connection: Connection, emit: Sink) -> str:
     """One backup, copied and pruned; its ID. Raises CommandFailed with what is wrong, Locked while another is made."""
+    parts = _Parts(connection.name, emit)
+    try:
+        result = _asked(connection, ("run",), RUN_SECONDS, parts.on_line)
+        return _required(result, "the backup failed").text.splitlines()[-1]
+    finally:
+        parts.end()
 
-    def on_line(line: str) -> None:
-        part = _TOOK.fullmatch(line)
-        if part is not None:
-            emit(PhaseStarted(part["name"], connection.name))
-            emit(PhaseFinished(part["name"], connection.name, float(part["seconds"])))
 
-    return _required(_asked(connection, ("run",), RUN_SECONDS, on_line), "the backup failed").text.splitlines()[-1]
+@dataclass(slots=True)
+class _Parts:
+    """The parts of a run as phases: each ends when the next begins."""
+
+    host: str
+    emit: Sink
+    _running: tuple[str, float] | None = None
+
+    def on_line(self, line: str) -> None:
+        """What the program says: `begin PART`."""
+        word, _, part = line.partition(" ")
+        if word == "begin":
+            self.end()
+            self._running = part, time.monotonic()
+            self.emit(PhaseStarted(part, self.host))
+
+    def end(self) -> None:
+        """Of the part that runs, if one does."""
+        if self._running is not None:
+            part, began = self._running
+            self.emit(PhaseFinished(part, self.host, time.monotonic() - began))
+            self._running = None
 
 
 def refresh(connection: Connection) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from kbootstrap.artifacts.cache import sha256_of
 from kbootstrap.errors import CommandFailed
@@ -97,10 +98,17 @@ def require_cluster(listing: Manifest, cluster: str) -> None:
 
 
 @contextmanager
-def opened(folder: Path, backup_id: str, identity: Path, cluster: str) -> Iterator[Archive]:
+def opened(
+    folder: Path,
+    backup_id: str,
+    identity: Path,
+    cluster: str,
+    more_keys: Mapping[PurePosixPath, bytes] = MappingProxyType({}),
+) -> Iterator[Archive]:
     """The content of a backup, in a folder that only this user may enter and that is removed at the end.
 
-    `identity` is the age private key. Raises BackupUnusable when anything is not as it was written.
+    `identity` is the age private key; `more_keys` are the cluster's own from elsewhere: those that the backup lacks
+    are taken from there. Raises BackupUnusable when anything is not as it was written.
     """
     listing = check(folder, backup_id, cluster)
     with private_folder() as place:
@@ -108,7 +116,7 @@ def opened(folder: Path, backup_id: str, identity: Path, cluster: str) -> Iterat
         decrypt(folder / listing.file.name, tar, identity)
         _unpack(tar, place, listing)
         tar.unlink()
-        yield Archive(listing.manifest, place, _key_files(place / KEYS))
+        yield Archive(listing.manifest, place, {**more_keys, **_key_files(place / KEYS)})
 
 
 def _unpack(tar: Path, place: Path, listing: Listing) -> None:

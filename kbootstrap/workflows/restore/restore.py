@@ -33,6 +33,7 @@ from kbootstrap.workflows.rehearsal.etcd import require_snapshot
 from kbootstrap.workflows.rehearsal.scratch import Scratch
 from kbootstrap.workflows.releases import require_installed_version
 from kbootstrap.workflows.restore.archive import Archive, opened
+from kbootstrap.workflows.restore.export import exported_keys
 from kbootstrap.workflows.restore.judgement import (
     ETCD_FACTS,
     Loss,
@@ -60,13 +61,17 @@ ELECTED = ("kube-controller-manager", "kube-scheduler")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is asked for. `identity` is the age private key; `without` are hosts that are given up."""
+    """What is asked for. `identity` is the age private key; `without` are hosts that are given up.
+
+    `keys` is an export of the cluster's own keys (see export.py), for a backup that lacks them.
+    """
 
     identity: Path
     wanted: str = LATEST
     origin: str | None = None
     without: tuple[str, ...] = ()
     targets: Sequence[Source] = ()
+    keys: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,9 @@ def prepared(cluster: Cluster, order: Order, owner: Owner, emit: Sink) -> Iterat
         with phase(emit, "fetch"):
             backup = stack.enter_context(found(cluster, order.wanted, order.origin, emit, order.targets))
         with phase(emit, "decrypt"):
-            archive = stack.enter_context(opened(backup.folder, backup.listing.id, order.identity, cluster.name))
+            more = exported_keys(order.keys, order.identity, cluster.name) if order.keys else {}
+            identifier = backup.listing.id
+            archive = stack.enter_context(opened(backup.folder, identifier, order.identity, cluster.name, more))
             require_versions(archive.manifest, cluster, release_of(cluster))
             _require_database(cluster, archive, emit)
         connections = stack.enter_context(opened_hosts(cluster))
