@@ -44,6 +44,7 @@ def add(group: typer.Typer) -> None:
 def show(results: "Sequence[DrillResult]", files: Files, console: Console, *, json_: bool) -> None:
     """Prints what one run found, and writes its reports. The results are kept already (`drills.kept.keep`)."""
     from kbootstrap.drills import kept  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.drills.folder import drills_folder  # noqa: PLC0415
     from kbootstrap.drills.reports.junit import junit  # noqa: PLC0415
     from kbootstrap.drills.reports.metrics import metrics  # noqa: PLC0415
     from kbootstrap.drills.reports.page import html  # noqa: PLC0415
@@ -52,7 +53,7 @@ def show(results: "Sequence[DrillResult]", files: Files, console: Console, *, js
 
     if not results:
         return
-    folder = kept.drills_folder(results[0].cluster)
+    folder = drills_folder(results[0].cluster)
     page = files.html or folder / f"{results[0].series or results[0].run}.html"
     options.write(page, html(results).decode())
     if files.junit is not None:
@@ -77,8 +78,9 @@ def report(
 ) -> None:
     """Writes the reports of a past run again, from what is kept on this machine."""
     from kbootstrap.drills import kept  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.drills.folder import drills_folder  # noqa: PLC0415
 
-    results = kept.of_run(kept.drills_folder(options.load(inventory).name), run)
+    results = kept.of_run(drills_folder(options.load(inventory).name), run)
     show(results, Files(html, junit, metrics), Console(), json_=json_)
 
 
@@ -97,11 +99,12 @@ def history(
 ) -> None:
     """Compares the drills of all runs that are kept on this machine: outages, and the availability they allow."""
     from kbootstrap.drills import kept  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.drills.folder import drills_folder  # noqa: PLC0415
     from kbootstrap.drills.history import histories  # noqa: PLC0415
     from kbootstrap.drills.reports.past import as_value, terminal  # noqa: PLC0415
 
     rates = fault_rates(faults or [])
-    results = kept.kept(kept.drills_folder(options.load(inventory).name))
+    results = kept.kept(drills_folder(options.load(inventory).name))
     found = [one for one in histories(results) if not drill or one.drill in drill]
     if json_:
         typer.echo(json.dumps(as_value(found, rates)))

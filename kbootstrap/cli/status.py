@@ -1,7 +1,7 @@
 """`status`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from kbootstrap.cli.words import age
 from kbootstrap.errors import CheckFailed
 
 if TYPE_CHECKING:
+    from kbootstrap.drills.result import DrillResult
     from kbootstrap.workflows.diagnosis import Trouble
     from kbootstrap.workflows.status import Part, Status
 
@@ -34,18 +35,35 @@ def status(inventory: options.Inventory = options.DEFAULT_INVENTORY, json_: opti
     cluster = options.load(inventory)
     found = read_status(cluster)
     wrong = troubles(found, cluster.settings)
+    drilled = _newest_drills(cluster.name)
     if json_:
-        value = {"healthy": not wrong, "problems": [asdict(trouble) for trouble in wrong], "status": asdict(found)}
+        value = {
+            "healthy": not wrong,
+            "problems": [asdict(trouble) for trouble in wrong],
+            "status": asdict(found),
+            "drills": [_drilled_value(result) for result in drilled],
+        }
         typer.echo(json.dumps(value, default=str))
     else:
         console = Console()
-        show_status(found, console)
+        show_status(found, console, drilled)
         show_troubles(wrong, console)
     return CheckFailed.exit_code if wrong else 0
 
 
-def show_status(found: "Status", console: Console) -> None:
-    """Prints the screen."""
+def _newest_drills(cluster: str) -> "Sequence[DrillResult]":
+    from kbootstrap.drills.folder import drills_folder  # noqa: PLC0415 - heavy; not for --help
+
+    folder = drills_folder(cluster)
+    if not folder.is_dir():
+        return ()
+    from kbootstrap.drills.kept import latest  # noqa: PLC0415 - a tenth of a second, where there is nothing to read
+
+    return latest(folder)
+
+
+def show_status(found: "Status", console: Console, drilled: "Sequence[DrillResult]" = ()) -> None:
+    """Prints the screen; `drilled` are the newest drills that this machine knows of."""
     console.print(f"[bold]{escape(found.cluster)}[/]  Kubernetes {found.version}", highlight=False)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
@@ -57,6 +75,7 @@ def show_status(found: "Status", console: Console) -> None:
         ("nodes", _nodes(found)),
         ("certificates", _certificates(found)),
         ("backups", _backups(found)),
+        ("drills", _drills(found, drilled)),
         ("last run", _last_run(found)),
         ("unreachable", (f"{BAD} {escape(host)}: {escape(unread.why)}" for host, unread in found.unreachable.items())),
     ):
@@ -161,6 +180,35 @@ def _backups(found: "Status") -> Iterator[str]:
     for host, last in found.backups.runs.items():
         if not last.ok:
             yield f"{BAD} {escape(host):<10} the last one failed"
+
+
+def _drills(found: "Status", drilled: "Sequence[DrillResult]") -> Iterator[str]:
+    for host, mark in found.drills.items():
+        if found.lock is not None and found.lock.run == mark.run:
+            yield f"[yellow]under way[/]: {escape(mark.drill)} hurts {escape(host)} since {escape(mark.since)}"
+            continue
+        healed = f"the host has undone it at {mark.undone}" if mark.undone else "what it did is not undone yet"
+        yield f"{BAD} {escape(host):<10} {escape(mark.drill)} by {escape(mark.who)} was cut short: {escape(healed)}"
+    if not drilled:
+        yield "none are known on this machine"
+        return
+    old = age((found.seen_at - drilled[-1].began).total_seconds())
+    failed = [result for result in drilled if result.verdict != "passed"]
+    passed = len(drilled) - len(failed)
+    yield f"{BAD if failed else GOOD} {passed} of {len(drilled)} passed, {old} ago: run {escape(drilled[0].run)}"
+    for result in failed:
+        why = next(iter(result.problems), "")
+        yield f"{BAD} {escape(result.drill)} {result.verdict}{escape(f': {why}' if why else '')}"
+
+
+def _drilled_value(result: "DrillResult") -> dict[str, object]:
+    return {
+        "drill": result.drill,
+        "run": result.run,
+        "began": result.began.isoformat(timespec="seconds"),
+        "verdict": result.verdict,
+        "problems": list(result.problems),
+    }
 
 
 def _last_run(found: "Status") -> Iterator[str]:

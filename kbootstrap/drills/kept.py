@@ -5,9 +5,9 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+from kbootstrap.drills.folder import drills_folder
 from kbootstrap.drills.result import DrillResult
 from kbootstrap.drills.value import as_value, from_json, since_began
-from kbootstrap.engine.journal import state_folder
 from kbootstrap.errors import CommandFailed, InvalidInput
 from kbootstrap.probes.samples import Samples, read_samples, sample_lines
 
@@ -16,11 +16,6 @@ SAMPLES_KEPT = 100
 
 LATEST = "latest"
 _RESULT, _SAMPLES = ".json", ".samples.gz"
-
-
-def drills_folder(cluster: str) -> Path:
-    """Where the results of a cluster's drills are kept."""
-    return state_folder(cluster) / "drills"
 
 
 def keep(result: DrillResult, folder: Path | None = None) -> Path:

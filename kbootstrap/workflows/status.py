@@ -13,6 +13,7 @@ from kbootstrap.components.packages import has_proxy
 from kbootstrap.engine.journal import HOST_JOURNAL, parse_entries
 from kbootstrap.engine.lock import NOTE, Owner, parse_note
 from kbootstrap.errors import KbootstrapError
+from kbootstrap.facts.drills import DrillMark, Mark
 from kbootstrap.facts.etcd import EtcdStatus, MemberStatus
 from kbootstrap.facts.fact import Fact, Facts, read
 from kbootstrap.facts.health import Answer, Health
@@ -38,6 +39,7 @@ _LOCK = LockNote(NOTE)
 _NODES = KubeNodes(KUBECTL)
 _ETCD = EtcdStatus(LOCAL_BIN / "etcdctl")
 _CERTIFICATES = CertificateExpiry()
+_DRILL = DrillMark()
 _PROXIED = ProxiedServers(endpoint.PROGRAM)
 
 CONNECT_SECONDS = 4.0
@@ -125,6 +127,8 @@ class Status:
     """Of each host, the one that expires first."""
     backups: Overview | None
     """As the etcd hosts know it, without a look at the targets; None where the inventory wants none."""
+    drills: Mapping[str, Mark]
+    """What drills have left on hosts: one that goes on, or was cut short."""
     last_run: PastRun | None
     lock: Owner | None
 
@@ -171,7 +175,7 @@ def _look(cluster: Cluster, host: Host, connection: Connection) -> Facts | Kboot
 
 def status_facts(cluster: Cluster, host: Host) -> Sequence[Fact[Any]]:
     """What is read from a host."""
-    found: list[Fact[Any]] = [Identity(), _JOURNAL, _LOCK, _CERTIFICATES, _endpoint(cluster, host)]
+    found: list[Fact[Any]] = [Identity(), _JOURNAL, _LOCK, _DRILL, _CERTIFICATES, _endpoint(cluster, host)]
     found += [UnitState(unit) for unit in units(cluster, host)]
     if has_proxy(cluster, host):
         found.append(_PROXIED)
@@ -215,6 +219,7 @@ def condition(cluster: Cluster, seen: Mapping[str, Facts], unreachable: Mapping[
         missing_nodes=_missing_nodes(cluster, api),
         backups=_backups(cluster, seen, now),
         certificates={name: _first(facts[_CERTIFICATES]) for name, facts in seen.items()},
+        drills={name: mark for name, facts in seen.items() if (mark := facts[_DRILL]) is not None},
         last_run=next(iter(merge(entries)[-1:]), None),
         lock=next(iter(locks), None),
     )

@@ -41,6 +41,8 @@ def excused(result: DrillResult) -> bool:
 
 def tally(results: Sequence[DrillResult]) -> str:
     """How many of the drills ended in which way."""
+    if len(results) == 1:
+        return str(results[0].verdict)
     counts = {verdict: sum(result.verdict is verdict for result in results) for verdict in Verdict}
     return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count) or "no drill was run"
 

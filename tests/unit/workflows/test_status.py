@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kbootstrap.facts.drills import DrillMark, Mark
 from kbootstrap.facts.etcd import EtcdStatus, MemberStatus
 from kbootstrap.facts.fact import Fact, Facts
 from kbootstrap.facts.health import Answer, Health
@@ -77,6 +78,8 @@ def _good(host: Host, fact: Fact[Any]) -> object:
             return STARTED + ENDED
         case LockNote():
             return ""
+        case DrillMark():
+            return None
         case CertificateExpiry():
             return (Expiry(PurePosixPath("/etc/kubernetes/admin.conf"), "CN=admin", NOW + timedelta(days=300)),)
         case Health():
@@ -280,3 +283,9 @@ def test_damaged_notes_are_passed_over() -> None:
     lines, notes = everywhere(LastLines, "{half a li"), everywhere(LockNote, "garbage")
     found = status({name: lines[name] | notes[name] for name in lines})
     assert (found.last_run, found.lock) == (None, None)
+
+
+def test_what_a_drill_has_left_on_a_host() -> None:
+    mark = Mark("r7", "vip-power-off", "ada@ops", "2026-11-21T03:50:00+00:00")
+    assert status({"cp2": {DrillMark(): mark}}).drills == {"cp2": mark}
+    assert status().drills == {}
