@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -112,11 +113,13 @@ def _run(cluster: "Cluster", drills: "Sequence[Drill]", order: "Order", files: F
     from kbootstrap.drills.result import Verdict  # noqa: PLC0415
     from kbootstrap.drills.runner import run_drill  # noqa: PLC0415
 
+    drill_reports.require_places(files)
     console = Console()
     results: list[DrillResult] = []
     with watching(console, json_lines=json_) as emit:
         for drill in drills:
-            results.append(run_drill(cluster, drill, order, emit))
+            result = run_drill(cluster, drill, order, emit)
+            results.append(replace(result, series=results[0].run if results else result.run))
             keep(results[-1])
             if results[-1].verdict is Verdict.CUT_SHORT:
                 break

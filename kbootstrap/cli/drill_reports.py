@@ -1,6 +1,7 @@
 """What drills found: shown, written to files, and compared over time."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,13 @@ def add(group: typer.Typer) -> None:
     group.command()(history)
     group.command()(report)
     group.command()(schedule)
+
+
+def require_places(files: Files) -> None:
+    """Says what cannot be written before anything is done. Raises InvalidInput."""
+    for file in filter(None, (files.html, files.junit, files.metrics)):
+        if not os.access(file.parent, os.W_OK | os.X_OK):
+            raise InvalidInput(f"{file} cannot be written: there is no such folder, or it is another's")
 
 
 def show(results: "Sequence[DrillResult]", files: Files, console: Console, *, json_: bool) -> None:
