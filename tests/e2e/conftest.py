@@ -37,6 +37,7 @@ ORDER = (
     "test_access",
     "test_topologies",
     "test_backup",
+    "test_backup_members",
     "test_kill",
     "test_upgrade_path",
 )
