@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ from rich.table import Table
 from kbootstrap.cli import drill_reports, options
 from kbootstrap.cli.console import watching
 from kbootstrap.cli.drill_reports import Files
+from kbootstrap.cli.proof import Identity
 from kbootstrap.errors import CheckFailed, PreflightFailed
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ def run(
     inventory: options.Inventory = options.DEFAULT_INVENTORY,
     allowed: Allowed = None,
     rate: Rate = None,
+    identity: Identity = None,
     report: drill_reports.Html = None,
     junit: drill_reports.Junit = None,
     metrics: drill_reports.Metrics = None,
@@ -74,7 +77,7 @@ def run(
     from kbootstrap.drills.catalogue import named  # noqa: PLC0415 - heavy; not for --help
 
     cluster = options.load(inventory)
-    return _run(cluster, named(names), _order(allowed, rate), Files(report, junit, metrics), json_=json_)
+    return _run(cluster, named(names), _order(allowed, rate, identity), Files(report, junit, metrics), json_=json_)
 
 
 def suite(
@@ -82,6 +85,7 @@ def suite(
     without: Annotated[list[str] | None, typer.Option("--without", help="Leave this drill out.")] = None,
     allowed: Allowed = None,
     rate: Rate = None,
+    identity: Identity = None,
     report: drill_reports.Html = None,
     junit: drill_reports.Junit = None,
     metrics: drill_reports.Metrics = None,
@@ -99,13 +103,13 @@ def suite(
             chosen.append(drill)
         else:
             typer.echo(f"{drill.name} is left out: {why}", err=True)
-    return _run(cluster, chosen, _order(allowed, rate), Files(report, junit, metrics), json_=json_)
+    return _run(cluster, chosen, _order(allowed, rate, identity), Files(report, junit, metrics), json_=json_)
 
 
-def _order(allowed: str | None, rate: float | None) -> "Order":
+def _order(allowed: str | None, rate: float | None, identity: Path | None) -> "Order":
     from kbootstrap.drills.runner import Order  # noqa: PLC0415 - heavy; not for --help
 
-    return Order(allowed, rate)
+    return Order(allowed, rate, identity and identity.expanduser().absolute())
 
 
 def _run(cluster: "Cluster", drills: "Sequence[Drill]", order: "Order", files: Files, *, json_: bool) -> int:

@@ -20,8 +20,8 @@ UNIT = "kbootstrap-drill-undo"
 UNDO = FOLDER / "undo.sh"
 
 ARM_SECONDS = 30.0
-HEAL_SECONDS = 120.0
-"""For an undo to run, on a host that is busy."""
+HEAL_SECONDS = 300.0
+"""For an undo to run: a member that joins again, and its apiserver that comes back, on a host that is busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,16 @@ def heal(connections: Mapping[str, Connection]) -> None:
         lambda _host, connection: connection.run_script(HEAL, timeout=HEAL_SECONDS).require(
             "what the drill did could not be undone", hint=f"on the host: sh -x {UNDO}"
         ),
+    )
+
+
+def disarm(connections: Mapping[str, Connection]) -> None:
+    """Takes away what is armed, without doing it: something better is done in its place. Raises what is in the way."""
+    on_all(
+        connections,
+        lambda _host, connection: connection.run(
+            f"systemctl stop {UNIT}.timer 2>/dev/null; rm -rf {FOLDER}", timeout=ARM_SECONDS
+        ).require("the undo that is armed cannot be taken away"),
     )
 
 

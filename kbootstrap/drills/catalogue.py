@@ -1,7 +1,7 @@
 """All drills, in the order of a suite: what costs least comes first."""
 
 from kbootstrap.drills.drill import Drill
-from kbootstrap.drills.faults import apiserver, endpoint, etcd, leaders, partition, power
+from kbootstrap.drills.faults import apiserver, endpoint, etcd, leaders, members, network, partition, power
 from kbootstrap.errors import InvalidInput
 
 DRILLS: tuple[Drill, ...] = (
@@ -13,12 +13,16 @@ DRILLS: tuple[Drill, ...] = (
     etcd.LEADER_KILL,
     leaders.CONTROLLER_MANAGER,
     leaders.SCHEDULER,
+    network.LOSS,
+    network.DELAY,
     partition.BOTH,
     partition.INBOUND,
     partition.OUTBOUND,
     power.VIP_HOLDER,
     power.WORKER,
+    members.MEMBER_WIPE,
     power.COLD_RESTART,
+    members.QUORUM_LOSS,
 )
 
 

@@ -21,8 +21,11 @@ class Fault:
 
     `strike` is shell for each host that it is done on, and `undo` shell that heals it: it is armed on the host itself
     before anything is done, may be run again and again, and runs also where nobody is left to ask for it. Of a fault
-    that `cuts_power`, the undo is the power. `seconds` is how long it is watched at least, and `recover` what only the
-    control machine can do, before the undo.
+    that `cuts_power`, the undo is the power.
+
+    `before` is done ahead of it, when the undo is armed, and `recover` what only the control machine can do, before the
+    undo. `seconds` is how long it is watched at least. What was acknowledged after `kept_until` (CLOCK_MONOTONIC) may
+    be lost, as with a restore; None: nothing may.
     """
 
     title: str
@@ -31,7 +34,9 @@ class Fault:
     undo: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 8.0
     cuts_power: bool = False
+    before: "Callable[[Ground], None] | None" = None
     recover: "Callable[[Ground], None] | None" = None
+    kept_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +87,7 @@ class Drill:
 
     `budget` and `awaits` may depend on how the cluster is configured. `prepare` looks at the cluster, which is steady,
     and decides whom to hurt; it raises NotPossible. `needs` says from the inventory alone why it is not possible
-    here. `healing` is how long the cluster may take from the undo until it is steady. What was acknowledged after the
-    last moment of the kind `kept_until` may be lost, as with a restore; None: nothing may.
+    here. `healing` is how long the cluster may take from the undo until it is steady.
     """
 
     name: str
@@ -94,4 +98,3 @@ class Drill:
     needs: Callable[[Cluster], str | None] = lambda _cluster: None
     breaks_quorum: bool = False
     healing: float = STEADY_SECONDS
-    kept_until: Kind | None = None

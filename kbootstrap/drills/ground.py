@@ -1,8 +1,9 @@
 """Where a drill takes place: a cluster, connected and locked, and what is known of it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from kbootstrap.drills.chronicle import Chronicle
@@ -34,6 +35,8 @@ class Ground:
     status: Status
     locks: ExitStack
     """Holds the lock of every host."""
+    identity: Path | None = None
+    """The private key of backups."""
     dark: frozenset[str] = frozenset()
     """Hosts that cannot be asked now: their power is cut."""
     holders: frozenset[str] = frozenset()
@@ -92,6 +95,13 @@ class Ground:
         self.on(names, again)
         self.dark -= frozenset(names)
         self.locks.enter_context(locked({name: self.connections[name] for name in names}, self.owner))
+
+    @contextmanager
+    def unlocked(self) -> Iterator[None]:
+        """While open, another run of this process has the hosts' locks."""
+        self.locks.close()
+        yield
+        self.locks.enter_context(locked(self.connections, self.owner))
 
     def ask(self, connection: Connection, command: str, seconds: float = 10.0) -> str | None:
         """What a command prints; None when it fails or nobody answers."""

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from kbootstrap.drills.arm import heal, left_behind
 from kbootstrap.drills.chronicle import Chronicle
@@ -45,6 +46,8 @@ class Order:
     allowed: str | None = None
     rate: float | None = None
     """Requests per second of each probe; None: the probes' own."""
+    identity: Path | None = None
+    """The private key of backups, for drills that restore one."""
 
 
 def run_drill(cluster: Cluster, drill: Drill, order: Order, emit: Sink) -> DrillResult:
@@ -58,7 +61,7 @@ def run_drill(cluster: Cluster, drill: Drill, order: Order, emit: Sink) -> Drill
         require_permission(cluster, order.allowed)
         if (why := drill.needs(cluster)) is not None:
             raise Refused(f"not possible here: {why}")
-        with stoppable(), _ground(story, emit) as (ground, sink):
+        with stoppable(), _ground(story, order, emit) as (ground, sink):
             _drill(ground, story, order, sink)
     except Refused as refused:
         story.problems += refused.reasons
@@ -72,7 +75,7 @@ def run_drill(cluster: Cluster, drill: Drill, order: Order, emit: Sink) -> Drill
 
 
 @contextmanager
-def _ground(story: Story, emit: Sink) -> Iterator[tuple[Ground, Sink]]:
+def _ground(story: Story, order: Order, emit: Sink) -> Iterator[tuple[Ground, Sink]]:
     """The cluster, connected, locked and steady. Raises Refused, Locked."""
     cluster, owner = story.cluster, story.owner
     with ExitStack() as stack:
@@ -95,7 +98,9 @@ def _ground(story: Story, emit: Sink) -> Iterator[tuple[Ground, Sink]]:
         require_steady(seen.troubles)
         power = power_of(cluster)
         holders = frozenset(seen.status.vip_holders)
-        ground = Ground(cluster, connections, owner, story.chronicle, power, seen.status, locks, holders=holders)
+        ground = Ground(
+            cluster, connections, owner, story.chronicle, power, seen.status, locks, order.identity, holders=holders
+        )
         story.setting = setting(cluster, seen.status)
         yield ground, sink
 
@@ -110,7 +115,7 @@ def _drill(ground: Ground, story: Story, order: Order, emit: Sink) -> None:
         ground.recording = recording
         fault = drill.prepare(ground)
         require_quorum(cluster, drill, fault)
-        story.hosts = fault.hosts
+        story.hosts, story.kept_until = fault.hosts, fault.kept_until
         failed = wait_until_calm(recording, BASELINE_SECONDS, time.monotonic() + BASELINE_PATIENCE)
         if failed:
             raise Refused("requests fail before anything is done", failed)

@@ -32,6 +32,7 @@ class Story:
     remarks: list[str] = field(default_factory=list)
     setting: Mapping[str, str] = field(default_factory=dict)
     cut: bool = False
+    kept_until: float | None = None
     seen: Observation | None = None
 
     def result(self, verdict: Verdict, measured: Sequence[Measured] = ()) -> DrillResult:
@@ -65,8 +66,7 @@ def judged(story: Story) -> DrillResult:
     for one in measured:
         if not one.within:
             story.problems.append(_over(one))
-    kept_until = None if drill.kept_until is None else course.first(drill.kept_until)
-    story.problems += losses(seen, kept_until)
+    story.problems += losses(seen, story.kept_until)
     if seen.account.problem:
         story.problems.append(f"the measurement is not whole: {seen.account.problem}")
     if seen.account.unsent:

@@ -31,6 +31,8 @@ def strike_and_heal(ground: Ground, story: Story, fault: Fault, awaits: Sequence
     with ExitStack() as stack:
         try:
             stack.enter_context(_armed(ground, story, fault, awaits))
+            if fault.before is not None:
+                fault.before(ground)
             ground.chronicle.note(Kind.FAULT, fault.title, ", ".join(fault.hosts))
             _strike(ground, fault)
             _watch(ground, story, fault, awaits)
