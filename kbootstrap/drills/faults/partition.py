@@ -28,24 +28,31 @@ HOLDER_SECONDS = 20.0
 
 def cut(direction: Direction, interface: str, vip: str, client: str, port: int) -> str:
     """Shell that cuts a host off. `client` and `port` are the two ends of our own connection."""
-    inbound, outbound = direction in ("both", "inbound"), direction in ("both", "outbound")
     rules = []
-    if inbound:
-        rules += [
-            f"table inet {TABLE} {{ chain inbound {{ type filter hook prerouting priority -500;",
-            f"  iifname != {interface} accept; ip saddr {client} tcp dport {port} accept; drop; }} }}",
-            f"table arp {TABLE} {{ chain inbound {{ type filter hook input priority 0;",
-            f"  iifname != {interface} accept; arp daddr ip {vip} drop; arp saddr ip {client} accept; drop; }} }}",
-        ]
-    if outbound:
-        rules += [
-            f"table inet {TABLE} {{ chain outbound {{ type filter hook postrouting priority 500;",
-            f"  oifname != {interface} accept; ip daddr {client} tcp sport {port} accept; drop; }} }}",
-            f"table arp {TABLE} {{ chain outbound {{ type filter hook output priority 0;",
-            f"  oifname != {interface} accept; arp saddr ip {vip} drop; arp daddr ip {client} accept; drop; }} }}",
-        ]
-    text = "\n".join(rules)
-    return f"nft --file - <<'END_OF_RULES'\n{text}\nEND_OF_RULES"
+    if direction in ("both", "inbound"):
+        ours = f"ip saddr {client} tcp dport {port} accept"
+        rules.append(_chain("inet", "inbound", "prerouting", -500, f"iifname != {interface} accept", ours))
+        arp = (f"arp daddr ip {vip} drop", f"arp saddr ip {client} accept")
+        rules.append(_chain("arp", "inbound", "input", 0, f"iifname != {interface} accept", *arp))
+    if direction in ("both", "outbound"):
+        ours = f"ip daddr {client} tcp sport {port} accept"
+        rules.append(_chain("inet", "outbound", "postrouting", 500, f"oifname != {interface} accept", ours))
+        arp = (f"arp saddr ip {vip} drop", f"arp daddr ip {client} accept")
+        rules.append(_chain("arp", "outbound", "output", 0, f"oifname != {interface} accept", *arp))
+    text = "".join(rules)
+    return f"nft --file - <<'END_OF_RULES'\n{text}END_OF_RULES"
+
+
+def _chain(family: str, name: str, hook: str, priority: int, *rules: str) -> str:
+    """What is not accepted is dropped."""
+    lines = "".join(f"    {rule}\n" for rule in rules)
+    return f"""\
+table {family} {TABLE} {{
+  chain {name} {{
+    type filter hook {hook} priority {priority}; policy drop;
+{lines}  }}
+}}
+"""
 
 
 JOINED = f"""\

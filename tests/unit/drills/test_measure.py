@@ -1,0 +1,153 @@
+"""How long users felt nothing but silence, and what became of their writes."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kbootstrap.drills.drill import Course, Rule
+from kbootstrap.drills.measure import (
+    READS,
+    failed_since,
+    jitter,
+    losses,
+    outage,
+    reached,
+    serving,
+    silence,
+    steady,
+    unfelt,
+)
+from kbootstrap.drills.result import Kind, Measured, Moment
+from kbootstrap.probes.ledger import Verdict
+from kbootstrap.probes.recording import Observation
+from kbootstrap.probes.samples import Track
+from tests.unit.drills.stage import observation, track
+
+FAULT = 4.0
+GRID = [number / 50 for number in range(500)]
+
+
+def course(seen: Observation, **reached: float) -> Course:
+    moments = (
+        Moment(FAULT, Kind.FAULT, "kill"),
+        Moment(6.0, Kind.RECOVER, "undo"),
+        Moment(9.0, Kind.STEADY_AGAIN, "well"),
+    )
+    return Course(moments, seen, reached, {"late": "it sleeps"})
+
+
+def measured(rule: Rule, seen: Observation, **reached: float) -> Measured:
+    return rule.measure(rule.limit, course(seen, **reached))
+
+
+def with_gap(began: float, ended: float, name: str = "api-new") -> Track:
+    """Requests fail from `began` on, and are good again at `ended`."""
+    return track(name, [at for at in GRID if not began <= at < ended], [at for at in GRID if began <= at < ended])
+
+
+def test_nothing_happened() -> None:
+    found = measured(outage("reads", 1, *READS), observation(track("api-new", GRID)))
+    assert found.within
+    assert found.seconds is not None
+    assert found.seconds < 0.1
+    assert measured(unfelt(*READS), observation(track("api-new", GRID))).seconds == 0
+
+
+def test_an_outage_is_from_the_first_failure_to_the_next_good_one() -> None:
+    found = measured(outage("reads", 1, *READS), observation(with_gap(4.2, 5.0)))
+    assert found.seconds is not None
+    assert abs(found.seconds - 0.8) < 0.03
+    assert "refused" in found.detail
+
+
+def test_the_probe_that_felt_most_counts_and_no_other_probe() -> None:
+    seen = observation(with_gap(4.2, 5.0), with_gap(4.2, 6.0, "api-kept"), with_gap(4.2, 9.0, "application"))
+    found = measured(outage("reads", 1, *READS), seen)
+    assert not found.within
+    assert found.detail.startswith("api-kept")
+
+
+def test_what_failed_before_the_fault_is_not_its_doing() -> None:
+    assert measured(unfelt(*READS), observation(with_gap(1.0, 2.0))).within
+
+
+def test_requests_that_hang_without_failing_count_as_well() -> None:
+    hung = track("api-new", [at for at in GRID if not 4.2 <= at < 7.0])
+    found = measured(outage("reads", 1, *READS), observation(hung))
+    assert not found.within
+    assert measured(unfelt(*READS), observation(hung)).within
+
+
+def test_one_failed_request_is_too_many_where_none_may_fail() -> None:
+    assert not measured(unfelt(*READS), observation(with_gap(4.2, 4.21))).within
+
+
+def test_an_outage_that_does_not_end() -> None:
+    found = measured(outage("reads", 1, *READS), observation(with_gap(4.2, 11)))
+    assert found.seconds is not None
+    assert found.seconds >= 5.7
+
+
+def test_what_is_awaited() -> None:
+    seen = observation(track("api-new", GRID))
+    assert measured(reached("lead", 2), seen, lead=5.5).seconds == 1.5
+    late = measured(reached("late", 2), seen)
+    assert (late.within, late.detail) == (False, "it sleeps")
+
+
+def test_how_long_it_took_to_be_steady_again() -> None:
+    assert measured(steady("healthy", 60), observation(track("api-new", GRID))).seconds == 3.0
+
+
+def test_the_first_good_request_after_the_last_that_failed() -> None:
+    seen = observation(with_gap(4.2, 5.0), with_gap(4.2, 6.0, "write-new"))
+    at = serving(seen, FAULT, ("api-new", "write-new"))
+    assert at is not None
+    assert abs(at - 6.0) < 0.03
+    assert serving(seen, 7.0, ("api-new",)) is None
+
+
+def test_the_jitter_is_of_the_time_before_the_fault() -> None:
+    (found,) = jitter(observation(track("api-new", GRID)), FAULT)
+    assert found.longest == 0.01
+    assert jitter(observation(track("api-new", [5.0])), FAULT) == ()
+
+
+def test_what_failed_since() -> None:
+    assert failed_since([with_gap(4.2, 4.3)], 5.0) == []
+    assert failed_since([with_gap(4.2, 4.3)], 4.0) == ["api-new: 5 requests failed; first: refused"]
+
+
+def test_lost_writes_are_named_and_those_after_a_backup_forgiven() -> None:
+    lost = ("write-new-0000001", "write-new-0000400")
+    seen = observation(
+        track("write-new", GRID), ledgers=(Verdict("the API", 500, 0, 0, lost), Verdict("etcd on cp2", 500, 0, 0))
+    )
+    assert losses(seen) == [f"2 acknowledged writes are not in the API, such as {', '.join(lost)}"]
+    assert losses(seen, kept_until=5.0) == ["1 acknowledged writes are not in the API, such as write-new-0000001"]
+    assert losses(seen, kept_until=0.0) == []
+
+
+def test_what_cannot_be_read_back_is_no_proof() -> None:
+    seen = observation(ledgers=(Verdict("etcd on cp2", 500, 0, 0, problem="no route"),))
+    assert losses(seen, kept_until=0.0) == ["the acknowledged writes could not be read back from etcd on cp2: no route"]
+
+
+@given(st.lists(st.floats(0, 10), unique=True, max_size=50), st.floats(0, 10))
+def test_silence_is_between_nothing_and_the_whole_time(good: list[float], since: float) -> None:
+    found = silence(track("api-new", good, seconds=0.0), since, 10.0)
+    assert 0 <= found <= 10.0 - since + 1e-9
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=200))
+def test_a_budget_that_is_kept_means_that_no_gap_is_longer(good: list[bool]) -> None:
+    """Whatever fails in whichever order: what is measured is at least every run of failures."""
+    times = [FAULT + number / 50 for number in range(len(good))]
+    one = track(
+        "api-new",
+        [at for at, well in zip(times, good, strict=True) if well],
+        [at for at, well in zip(times, good, strict=True) if not well],
+    )
+    found = measured(outage("reads", 1, *READS), observation(one, ended=times[-1] + 0.02))
+    runs = [len(run) for run in "".join("." if well else "x" for well in good).split(".") if run]
+    assert found.seconds is not None
+    assert found.seconds >= max(runs, default=0) / 50 - 1e-6
