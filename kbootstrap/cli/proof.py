@@ -46,15 +46,20 @@ def rehearse(
     inventory: options.Inventory = options.DEFAULT_INVENTORY,
     identity: Identity = None,
     origin: Origin = None,
+    keys: ExportedKeys = None,
+    on: Annotated[
+        str | None, typer.Option("--on", help="Do it on this host, behind all else there. Default: on this machine.")
+    ] = None,
     schedule: Annotated[
         str | None,
         typer.Option(help="Do it by itself on this machine: a systemd calendar event such as 'Sun 04:00', or off."),
     ] = None,
     json_: options.Json = False,
 ) -> None:
-    """Restores a backup in a scratch place on this machine, reads it, and notes beside it that it is proven."""
+    """Restores a backup in a scratch place, here or on a host, reads it, and notes beside it that it is proven."""
     from kbootstrap.workflows.backups.targets import target_sources  # noqa: PLC0415
-    from kbootstrap.workflows.rehearsal.rehearse import rehearse as workflow  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.workflows.rehearsal.rehearse import Order  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.workflows.rehearsal.rehearse import rehearse as workflow  # noqa: PLC0415
 
     cluster, key = options.load(inventory), required_identity(identity)
     console = Console(stderr=json_)
@@ -67,7 +72,7 @@ def rehearse(
         )
         return
     with watching(console) as emit, target_sources(cluster, emit) as targets:
-        proof = workflow(cluster, backup, origin, key, emit, targets)
+        proof = workflow(cluster, Order(key, backup, origin, targets, keys, on), emit)
     if json_:
         typer.echo(proof.as_json().rstrip())
         return

@@ -19,7 +19,7 @@ from kbootstrap.pki.create import create_pki
 from kbootstrap.pki.files import pki_files
 from kbootstrap.workflows.rehearsal.apiserver import Api, start_apiserver
 from kbootstrap.workflows.rehearsal.etcd import NAME, Member, Programs, _answers, _credentials
-from kbootstrap.workflows.rehearsal.scratch import LOOPBACK, Scratch, free_ports
+from kbootstrap.workflows.rehearsal.scratch import LOOPBACK, Scratch, free_ports, wait
 from kbootstrap.workflows.restore.private import private_folder
 from tests.unit.workflows.restore.backups import CLUSTER, Maker
 
@@ -100,7 +100,7 @@ def small_cluster(folder: Path) -> Iterator[SmallCluster]:
              f"--trusted-ca-file={member.authority}", "--client-cert-auth", f"--peer-cert-file={member.certificate}",
              f"--peer-key-file={member.key}", f"--peer-trusted-ca-file={member.authority}", "--unsafe-no-fsync"),
         )  # fmt: skip
-        scratch.wait("etcd", lambda: _answers(scratch, member), seconds=60)
+        wait(scratch, "etcd", lambda: _answers(scratch, member), seconds=60)
         api = start_apiserver(scratch, tools.apiserver, keys, pki, member)
         try:
             yield SmallCluster(scratch, tools, etcd, Maker(folder, pki=pki), member, api)

@@ -12,7 +12,7 @@ from kbootstrap.events import ignore
 from kbootstrap.model.cluster import Cluster, Host, Role
 from kbootstrap.model.versions import Version
 from kbootstrap.pki.create import create_encryption_key, create_pki
-from kbootstrap.workflows.rehearsal.rehearse import Rehearsal, rehearse
+from kbootstrap.workflows.rehearsal.rehearse import Order, Rehearsal, rehearse
 from kbootstrap.workflows.restore.faults import BackupDamaged, BackupUnusable, Unproven, WrongKey
 from tests.e2e.observe import showing
 from tests.e2e.small_cluster import KUBERNETES, small_cluster
@@ -40,7 +40,7 @@ def maker(source: Maker, tmp_path: Path) -> Maker:
 def rehearsed(maker: Maker) -> Rehearsal:
     host = Host("cp1", IPv4Address("198.18.0.11"), frozenset({Role.CONTROL_PLANE, Role.ETCD}))
     cluster = Cluster(CLUSTER, Version.parse(KUBERNETES), (host,))
-    return rehearse(cluster, "latest", str(maker.folder), maker.identity, ignore)
+    return rehearse(cluster, Order(maker.identity, origin=str(maker.folder)), ignore)
 
 
 def noted(maker: Maker) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from kbootstrap.artifacts.catalogue import load_catalogue
 from kbootstrap.lab.spec import standard
 from kbootstrap.model.versions import Version
 from tests.e2e.bed import Bed
-from tests.e2e.conftest import PREFIX, BedFactory
+from tests.e2e.conftest import PREFIX, BedFactory, wait_until
 from tests.e2e.object_store import ObjectStore, bucket_target
 
 pytestmark = pytest.mark.long
@@ -132,6 +133,48 @@ def test_a_rehearsal_proves_it(backed: Backed) -> None:
     outcome.expect(0, "proven")
     hosts = backed.bed.on_all("sudo ls /var/lib/kbootstrap/backups", backed.bed.control_planes)
     assert any(f"{backed.backup}.rehearsed.json" in files for files in hosts.values())
+
+
+def test_a_rehearsal_on_a_host(backed: Backed) -> None:
+    """From the object store; nothing is left there."""
+    bed = backed.bed
+    words = ("--identity", str(backed.identity), "--from", "offsite", "--on", "w1")
+    bed.note(bed.run("backup", "rehearse", *words).expect(0, "proven").timing)
+    assert bed.ssh("w1", "ls -d /var/lib/kbootstrap/rehearsal.* 2>/dev/null || true") == ""
+    assert bed.ssh("w1", "pgrep -f 'rehearsal[.]invalid|name=rehearsal' || true") == ""
+    with bed.start("backup", "rehearse", *words) as process:
+        assert process.stdout
+        for line in process.stdout:
+            if " etcd " in line:
+                break
+        process.kill()
+    wait_until(
+        lambda: (
+            bed.ssh("w1", "ls -d /var/lib/kbootstrap/rehearsal.* 2>/dev/null; pgrep -x kube-apiserver || true") == ""
+        ),
+        seconds=30,
+        what="the end of a killed rehearsal",
+    )
+
+
+def test_exported_keys(backed: Backed, tmp_path: Path) -> None:
+    """One file that only its owner can read, and the key opens; nothing secret is printed."""
+    folder = tmp_path / "stick"
+    outcome = backed.bed.run("backup", "export-keys", "--output", str(folder), "--identity", str(backed.identity))
+    outcome.expect(0, "opens it", "SHA-256")
+    assert "PRIVATE KEY" not in outcome.text
+    (file,) = folder.glob("*.tar.age")
+    assert file.stat().st_mode & 0o777 == 0o600
+    names = subprocess.run(
+        ["tar", "-t"],
+        input=pyrage.decrypt(file.read_bytes(), [pyrage.x25519.Identity.from_str(backed.identity.read_text().strip())]),
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    assert {"etc/kubernetes/pki/ca.key", "etc/kubernetes/encryption.yaml", "targets/offsite/secret_access_key"} <= set(
+        names.split()
+    )
+    assert list(folder.glob("*-runbook.md"))
 
 
 def test_a_host_that_is_away_stops_it_before_anything_is_touched(backed: Backed) -> None:

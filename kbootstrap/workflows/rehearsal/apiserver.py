@@ -16,8 +16,9 @@ from kbootstrap.pki.authority import Pki
 from kbootstrap.pki.issue import issue
 from kbootstrap.pki.spec import CertificateSpec
 from kbootstrap.workflows.rehearsal.etcd import CERTIFICATE_DAYS, Member
-from kbootstrap.workflows.rehearsal.scratch import LOOPBACK, Scratch, free_ports
+from kbootstrap.workflows.rehearsal.scratch import LOOPBACK, Place, Scratch, wait
 from kbootstrap.workflows.restore.faults import Unproven
+from kbootstrap.workflows.restore.private import private_folder
 
 USER = CertificateSpec("kbootstrap-rehearsal", ("system:masters",), client=True)
 
@@ -121,14 +122,14 @@ def _message(body: bytes) -> str:
 
 
 def start_apiserver(
-    scratch: Scratch, program: Path, keys: Mapping[PurePosixPath, bytes], pki: Pki, member: Member
+    scratch: Place, program: Path, keys: Mapping[PurePosixPath, bytes], pki: Pki, member: Member
 ) -> Api:
     """Starts it with the backup's keys (the files, and what they mean). Raises Unproven."""
-    (port,) = free_ports(1)
+    (port,) = scratch.ports(1)
     serving = CertificateSpec("kube-apiserver", addresses=(IPv4Address(LOOPBACK),), server=True)
     certificate, key = _issued(scratch, "serving", pki, serving)
     authority = scratch.write("ca.crt", pki.kubernetes.certificate)
-    nowhere = _NOWHERE.replace("SOCKET", str(scratch.folder / "nowhere.sock"))
+    nowhere = _NOWHERE.replace("SOCKET", str(scratch.path("nowhere.sock")))
     arguments = {
         "bind-address": LOOPBACK,
         "advertise-address": LOOPBACK,
@@ -153,20 +154,21 @@ def start_apiserver(
         "v": 1,
     }
     scratch.start("kube-apiserver", (program, *(f"--{name}={value}" for name, value in arguments.items())))
-    api = Api(port, _client(scratch, pki, authority))
-    scratch.wait("kube-apiserver", api.is_ready, seconds=START_SECONDS)
+    api = Api(scratch.reach(port), _client(pki))
+    wait(scratch, "kube-apiserver", api.is_ready, seconds=START_SECONDS)
     return api
 
 
-def _issued(scratch: Scratch, name: str, pki: Pki, spec: CertificateSpec) -> tuple[Path, Path]:
+def _issued(scratch: Place, name: str, pki: Pki, spec: CertificateSpec) -> tuple[Path, Path]:
     certificate, key = issue(pki.kubernetes, spec, datetime.now(UTC), CERTIFICATE_DAYS)
     return scratch.write(f"{name}.crt", certificate), scratch.write(f"{name}.key", key)
 
 
-def _client(scratch: Scratch, pki: Pki, authority: Path) -> ssl.SSLContext:
-    certificate, key = _issued(scratch, "client", pki, USER)
-    context = ssl.create_default_context(cafile=str(authority))
-    context.load_cert_chain(certificate, key)
+def _client(pki: Pki) -> ssl.SSLContext:
+    """Who asks from here; ssl reads its certificate from files only."""
+    context = ssl.create_default_context(cadata=pki.kubernetes.certificate.decode())
+    with private_folder() as folder:
+        context.load_cert_chain(*_issued(Scratch(folder), "client", pki, USER))
     return context
 
 

@@ -11,8 +11,7 @@ from kbootstrap.errors import CommandFailed
 from kbootstrap.pki.authority import Pki
 from kbootstrap.pki.issue import issue
 from kbootstrap.pki.spec import CertificateSpec
-from kbootstrap.workflows.rehearsal.scratch import LOOPBACK, Scratch, free_ports
-from kbootstrap.workflows.restore.archive import Archive
+from kbootstrap.workflows.rehearsal.scratch import LOOPBACK, Place, wait
 from kbootstrap.workflows.restore.faults import BackupDamaged, Unproven
 from kbootstrap.workflows.restore.manifest import Manifest
 
@@ -35,14 +34,18 @@ class Programs:
     etcdutl: Path
     apiserver: Path
 
+    def at(self, place: Place) -> "Programs":
+        """The same, where the place finds them."""
+        return Programs(*(place.bring(file) for file in (self.etcd, self.etcdctl, self.etcdutl, self.apiserver)))
 
-def require_snapshot(scratch: Scratch, etcdutl: Path, archive: Archive) -> None:
+
+def require_snapshot(scratch: Place, etcdutl: Path, database: Path, manifest: Manifest) -> None:
     """The snapshot is the one that the manifest was written for. Raises BackupDamaged."""
     try:
-        said = scratch.run((etcdutl, "snapshot", "status", archive.database, "--write-out=json"), seconds=READ_SECONDS)
+        said = scratch.run((etcdutl, "snapshot", "status", database, "--write-out=json"), seconds=READ_SECONDS)
     except CommandFailed as error:
         raise BackupDamaged("etcd cannot read the snapshot", output=error.output) from error
-    status, manifest = json.loads(said), archive.manifest
+    status = json.loads(said)
     wanted = {"revision": manifest.revision, "totalKey": manifest.keys, "hash": manifest.hash}
     _require_same("the snapshot", wanted, {name: status.get(name) for name in wanted}, BackupDamaged)
 
@@ -65,7 +68,7 @@ class Member:
     key: Path
     etcdctl: Path
 
-    def ask(self, scratch: Scratch, *words: str) -> str:
+    def ask(self, scratch: Place, *words: str) -> str:
         """What etcdctl answers. Raises CommandFailed."""
         environment = {
             "ETCDCTL_ENDPOINTS": self.url,
@@ -80,16 +83,16 @@ class Member:
         )
 
 
-def start_member(scratch: Scratch, programs: Programs, archive: Archive, pki: Pki) -> Member:
+def start_member(scratch: Place, programs: Programs, database: Path, manifest: Manifest, pki: Pki) -> Member:
     """Restores the snapshot and starts etcd on it. Raises Unproven."""
-    client, peer = (f"https://{LOOPBACK}:{port}" for port in free_ports(2))
+    client, peer = (f"https://{LOOPBACK}:{port}" for port in scratch.ports(2))
     member = _credentials(scratch, pki, client, programs.etcdctl)
     cluster = (f"--name={NAME}", f"--initial-cluster={NAME}={peer}", f"--initial-advertise-peer-urls={peer}")
-    data = scratch.folder / "data"
+    data = scratch.path("data")
     try:
         scratch.run(
-            (programs.etcdutl, "snapshot", "restore", archive.database, f"--data-dir={data}", *cluster,
-             f"--initial-cluster-token={archive.manifest.id}-{NAME}"),
+            (programs.etcdutl, "snapshot", "restore", database, f"--data-dir={data}", *cluster,
+             f"--initial-cluster-token={manifest.id}-{NAME}"),
             seconds=READ_SECONDS,
         )  # fmt: skip
     except CommandFailed as error:
@@ -112,11 +115,11 @@ def start_member(scratch: Scratch, programs: Programs, archive: Archive, pki: Pk
         "log-level": "warn",
     }
     scratch.start("etcd", (programs.etcd, *cluster, *(f"--{name}={value}" for name, value in arguments.items())))
-    scratch.wait("etcd", lambda: _answers(scratch, member), seconds=START_SECONDS)
+    wait(scratch, "etcd", lambda: _answers(scratch, member), seconds=START_SECONDS)
     return member
 
 
-def _credentials(scratch: Scratch, pki: Pki, url: str, etcdctl: Path) -> Member:
+def _credentials(scratch: Place, pki: Pki, url: str, etcdctl: Path) -> Member:
     spec = CertificateSpec(NAME, addresses=(IPv4Address(LOOPBACK),), server=True, client=True)
     certificate, key = issue(pki.etcd, spec, datetime.now(UTC), CERTIFICATE_DAYS)
     return Member(
@@ -128,7 +131,7 @@ def _credentials(scratch: Scratch, pki: Pki, url: str, etcdctl: Path) -> Member:
     )
 
 
-def _answers(scratch: Scratch, member: Member) -> bool:
+def _answers(scratch: Place, member: Member) -> bool:
     try:
         return bool(member.ask(scratch, "endpoint", "health"))
     except CommandFailed:
@@ -145,7 +148,7 @@ class Contents:
     hash_compared: bool
 
 
-def require_contents(scratch: Scratch, member: Member, manifest: Manifest) -> Contents:
+def require_contents(scratch: Place, member: Member, manifest: Manifest) -> Contents:
     """The revision, and etcd's hash of all keys as the members of the cluster gave it. Raises Unproven."""
     revision = json.loads(member.ask(scratch, "endpoint", "status"))[0]["Status"]["header"]["revision"]
     _require_same("the restored data", {"revision": manifest.revision}, {"revision": revision}, Unproven)
@@ -153,7 +156,7 @@ def require_contents(scratch: Scratch, member: Member, manifest: Manifest) -> Co
     return Contents(revision, keys, _hash_agrees(scratch, member, manifest))
 
 
-def _hash_agrees(scratch: Scratch, member: Member, manifest: Manifest) -> bool:
+def _hash_agrees(scratch: Place, member: Member, manifest: Manifest) -> bool:
     """Whether the hashes could be compared: not if the cluster compacted between the snapshot and its hash."""
     told = manifest.hashkv
     if told is None or told.revision > manifest.revision:

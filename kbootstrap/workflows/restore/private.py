@@ -11,13 +11,13 @@ from kbootstrap.errors import CommandFailed
 PIDS = "*.pid"
 """Files in the folder that name processes: they end with it."""
 
-_KEEPER = f"""\
+KEEPER = f"""\
 cat >/dev/null
 for file in "$1"/{PIDS}; do [ ! -e "$file" ] || kill -KILL "$(cat "$file")"; done
 tries=0
 while ! rm -rf "$1" && [ "$tries" -lt 20 ]; do tries=$((tries + 1)); sleep 0.1; done
 """
-"""Ends when its stdin does: that is when this process closes it, or dies."""
+"""Shell that waits for the end of its stdin, and takes the folder `$1` away with its processes."""
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def private_folder() -> Iterator[Path]:
             f"no temporary folder can be made: {error}", hint="set TMPDIR to a folder on a disk with room"
         ) from error
     with subprocess.Popen(
-        ["sh", "-c", _KEEPER, "keeper", place],
+        ["sh", "-c", KEEPER, "keeper", place],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     ):  # fmt: skip
         yield Path(place)

@@ -127,7 +127,7 @@ def _require_database(cluster: Cluster, archive: Archive, emit: Sink) -> None:
     wanted = release_of(cluster).ref("etcdutl")
     program = obtained(cluster, [wanted], emit)[wanted].path
     with private_folder() as place:
-        require_snapshot(Scratch(place), program, archive)
+        require_snapshot(Scratch(place), program, archive.database, archive.manifest)
 
 
 def _more_facts(host: Host) -> tuple[Fact[Any], ...]:
