@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from kbootstrap.drills.reports.words import allowed, duration, excused, found, ledger_sentence, tally
 from kbootstrap.drills.result import DrillResult, Jitter, Kind, Measured, Verdict
+from kbootstrap.drills.result import Moment as Told
 from kbootstrap.drills.value import since_began
 from kbootstrap.probes.drawing import Drawing, Moment, cropped
 from kbootstrap.probes.ledger import Verdict as Reading
@@ -198,12 +199,18 @@ def _limit(measured: Measured) -> LimitRow:
 
 
 def _lines(result: DrillResult) -> list[Moment]:
-    """The moments that are drawn."""
-    return [
-        Moment(moment.at, f"{moment.kind}{f' ({moment.host})' if moment.host else ''}", TONES[moment.kind])
-        for moment in result.moments
-        if moment.kind in TONES
-    ]
+    """The moments that are drawn; of what several hosts tell, the first."""
+    told: dict[tuple[Kind, str], list[Told]] = {}
+    for moment in result.moments:
+        if moment.kind in TONES:
+            told.setdefault((moment.kind, moment.text), []).append(moment)
+    return [Moment(moments[0].at, _label(moments), TONES[moments[0].kind]) for moments in told.values()]
+
+
+def _label(told: Sequence[Told]) -> str:
+    first = told[0]
+    words = first.text if first.kind is Kind.LEADER else str(first.kind)
+    return f"{words} ({first.host})" if first.host and len(told) == 1 else words
 
 
 def _close(result: DrillResult, seen: Observation, probes: Sequence[ProbeSummary], fault: float) -> Drawing | None:

@@ -17,8 +17,8 @@ from kbootstrap.drills.reports.metrics import metrics
 from kbootstrap.drills.reports.page import html
 from kbootstrap.drills.reports.terminal import terminal
 from kbootstrap.drills.reports.words import duration, ledger_sentence
-from kbootstrap.drills.result import DrillResult, Verdict
-from tests.unit.drills.reports.made import cut_short, leader, lossy, refused, result, suite
+from kbootstrap.drills.result import DrillResult, Kind, Moment, Verdict
+from tests.unit.drills.reports.made import FAULT, cut_short, leader, lossy, refused, result, suite
 from tests.unit.probes.markup import parsed
 
 HOSTILE = "<script>alert('x')</script>"
@@ -149,6 +149,14 @@ def test_the_page_shows_the_moments_around_the_fault_closely() -> None:
     assert (float(close[0]), float(close[1])) == (-2.0, 10.0)
     assert (float(whole[0]), float(whole[1])) == (-12.0, 40.0)
     assert "−1 s</text>" in text  # noqa: RUF001 - a minus sign
+
+
+def test_what_several_hosts_tell_is_one_line() -> None:
+    moment = Moment(FAULT + 0.7, Kind.LEADER, "etcd follows cp2 (term 5)", "cp2")
+    told = (moment, replace(moment, at=FAULT + 0.71, host="cp3"), replace(moment, text="kube-scheduler leads here"))
+    text = html([replace(result(), moments=(*result().moments, *told))]).decode()
+    for words in (">etcd follows cp2 (term 5)</text>", ">kube-scheduler leads here (cp2)</text>"):
+        assert text.count(words) == 2  # closely, and of the whole drill
 
 
 def test_settings_that_differ_are_shown_with_their_drill() -> None:
