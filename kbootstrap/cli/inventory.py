@@ -43,12 +43,15 @@ def init(
     name: Annotated[str, typer.Option(help="The cluster's name.")] = _EXAMPLE.name,
     kubernetes: Kubernetes = None,
     vip: Annotated[str, typer.Option(help="The virtual IP.")] = _EXAMPLE.vip,
-    load_balancer: Annotated[str, typer.Option(help="Its name or address.")] = _EXAMPLE.load_balancer,
+    load_balancer: Annotated[
+        str, typer.Option(help="Name or address of one that exists already.")
+    ] = _EXAMPLE.load_balancer,
     user: Annotated[str, typer.Option(help="Who logs in to the hosts.")] = _EXAMPLE.user,
     identity_file: Annotated[str | None, typer.Option(help="The private key to log in with.")] = None,
     control_plane: Annotated[Addresses, typer.Option(help="A host's address; again for each host.")] = None,
     worker: Annotated[Addresses, typer.Option(help="A host's address; again for each host.")] = None,
     etcd: Annotated[Addresses, typer.Option(help="A host's address; again for each host.")] = None,
+    director: Annotated[Addresses, typer.Option(help="A load-balancer host's address; again for each.")] = None,
     force: Force = False,
 ) -> None:
     """Write a commented inventory to start from."""
@@ -64,6 +67,7 @@ def init(
             control_planes=control_plane or (),
             workers=worker or (),
             etcd=etcd or (),
+            load_balancers=director or (),
         ),
     )
     cluster = _read_text(text, inventory)

@@ -45,6 +45,7 @@ def up(
     control_planes: Annotated[int, typer.Option(min=0)] = 3,
     workers: Annotated[int, typer.Option(min=0)] = 2,
     etcd: Annotated[int, typer.Option(min=0, help="Hosts for etcd alone.")] = 0,
+    load_balancers: Annotated[int, typer.Option(min=0, help="Hosts that hold the virtual IP in front.")] = 0,
     bare: Annotated[int, typer.Option(min=0, help="Hosts without a role; they are in no inventory.")] = 0,
     inventory: Annotated[Path | None, typer.Option(help="Write an inventory of the hosts to this file.")] = None,
 ) -> None:
@@ -63,6 +64,7 @@ def up(
             control_planes=control_planes,
             workers=workers,
             etcd=etcd,
+            load_balancers=load_balancers,
             bare=bare,
         )
     )

@@ -10,6 +10,7 @@ from kbootstrap.components.backup import backup
 from kbootstrap.components.binaries import control_plane_binaries, node_binaries
 from kbootstrap.components.containerd import containerd
 from kbootstrap.components.cordons import cordons
+from kbootstrap.components.edge import edge
 from kbootstrap.components.etcd import etcd
 from kbootstrap.components.flannel import flannel
 from kbootstrap.components.host import host
@@ -40,6 +41,7 @@ COMPONENTS: Mapping[str, Component] = MappingProxyType(
         "kube-apiserver": kube_apiserver,
         "kube-controller-manager": kube_controller_manager,
         "kube-scheduler": kube_scheduler,
+        "edge": edge,
         "nginx": nginx,
         "keepalived": keepalived,
         "node-binaries": node_binaries,

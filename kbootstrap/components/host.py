@@ -96,7 +96,7 @@ def _sysctls(site: Site) -> dict[str, str]:
     if site.host.is_node:
         wanted |= _NODE_SYSCTLS
         wanted |= _IPVS_SYSCTLS if settings.kube_proxy.mode == "ipvs" else {}
-    if site.host.is_control_plane and settings.endpoint.mode == "vip":
+    if site.host in site.cluster.vip_hosts:
         wanted |= _VIP_SYSCTLS
     return wanted | settings.host.sysctls
 

@@ -1,12 +1,15 @@
-"""keepalived: one control-plane host holds the virtual IP, and another takes it within a second."""
+"""keepalived: one host holds the virtual IP, and another takes it within a second."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import PurePosixPath
 
+from kbootstrap.components import edge
 from kbootstrap.components.binaries import LIBEXEC
 from kbootstrap.components.host import CONFIG_FOLDER
 from kbootstrap.components.nginx import ALIVE_PORT
+from kbootstrap.components.packages import has_edge
 from kbootstrap.components.service import NETWORKING, NODE_OOM_SCORE, Service, unit_path
 from kbootstrap.components.site import Site
 from kbootstrap.errors import PreflightFailed
@@ -25,33 +28,50 @@ USEFUL_SCRIPT = LIBEXEC / "endpoint-useful"
 
 TOP_PRIORITY = 200
 
+KUBELET_PORT = 10250
+ASKED_WORKERS = 5
+"""Beside all control-plane hosts: enough to know that it is this host that is cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class VrrpInstance:
+    """A virtual IP. Who has it keeps it when another comes back, unless one is `preferred` to have it."""
+
+    name: str
+    vip: IPv4Address
+    router_id: int
+    priority: int
+    preempts: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class KeepalivedConfig:
-    """A VRRP instance between the control-plane hosts.
+    """VRRP between the hosts that may hold the virtual IPs.
 
-    It tracks the local proxy, not the local apiserver: every proxy reaches every apiserver. `nopreempt`: a host
-    that comes back does not take the VIP away again. Real-time priority, because a stalled holder is taken for dead
-    after three intervals; the kernel ends it after `rt_microseconds` without a system call.
+    It tracks the local proxies, not an apiserver: every proxy reaches every apiserver. Real-time priority, because a
+    stalled holder is taken for dead after three intervals; the kernel ends it after `rt_microseconds` without a system
+    call.
     """
 
+    holders: str
     host: str
     address: IPv4Address
     peers: tuple[IPv4Address, ...]
-    vip: IPv4Address
     interface: str
-    router_id: int
-    priority: int
     advert_interval: float
+    instances: tuple[VrrpInstance, ...]
+    useful: str
     alive_script: PurePosixPath = ALIVE_SCRIPT
     useful_script: PurePosixPath = USEFUL_SCRIPT
     rt_priority: int = 50
     rt_microseconds: int = 100_000
+    preempt_delay: int = 10
+    """Seconds that a preferred host is well before it takes its VIP back: the proxies know the apiservers by then."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Alive:
-    port: int
+    ports: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +80,18 @@ class _Useful:
     authority: PurePosixPath
 
 
-def keepalived(site: Site) -> list[Step]:
-    """The VRRP instance of this host; nothing without a VIP, or on other hosts.
+@dataclass(frozen=True, slots=True)
+class _Connected:
+    behind: tuple[str, ...]
+    patience: float = 2
 
-    Healthy when exactly one control-plane host has the VIP (`ip address show to VIP/32`).
+
+def keepalived(site: Site) -> list[Step]:
+    """The VRRP instances of this host; nothing on hosts that hold no virtual IP.
+
+    Healthy when exactly one host has each VIP (`ip address show to VIP/32`).
     """
-    endpoint = site.cluster.settings.endpoint
-    if endpoint.mode != "vip" or endpoint.vip is None or not site.host.is_control_plane:
+    if site.host not in site.cluster.vip_hosts:
         return []
     service = Service(
         description="Holder of the Kubernetes API's virtual IP",
@@ -87,34 +112,63 @@ def keepalived(site: Site) -> list[Step]:
         oom_score=NODE_OOM_SCORE,
         options={"KillMode": "mixed", **NETWORKING},
     )
-    alive = render("keepalived/alive.sh.j2", _Alive(ALIVE_PORT))
-    useful = render("keepalived/useful.sh.j2", _Useful(endpoint.port, paths.CA_CERTIFICATE))
+    ports = (ALIVE_PORT, *((edge.ALIVE_PORT,) if has_edge(site.cluster, site.host) else ()))
     return [
-        File(ALIVE_SCRIPT, alive, 0o755),
-        File(USEFUL_SCRIPT, useful, 0o755),
-        File(CONFIG, render("keepalived/keepalived.conf.j2", _config(site, endpoint.vip))),
+        File(ALIVE_SCRIPT, render("keepalived/alive.sh.j2", _Alive(ports)), 0o755),
+        File(USEFUL_SCRIPT, _useful_script(site), 0o755),
+        File(CONFIG, render("keepalived/keepalived.conf.j2", _config(site))),
         service.file(UNIT),
         Unit(UNIT, (unit_path(UNIT), CONFIG), on_change="reload"),
     ]
 
 
-def _config(site: Site, vip: IPv4Address) -> KeepalivedConfig:
-    settings, peers = site.cluster.settings.keepalived, site.cluster.control_planes
+def _useful_script(site: Site) -> bytes:
+    """Whether the host is cut off from what is behind it.
+
+    On the control plane: whether a ready apiserver answers. Load balancers have applications as well, which go on
+    without any apiserver: there it is whether any host of the cluster answers at all.
+    """
+    endpoint = site.cluster.settings.endpoint
+    if not site.host.is_load_balancer:
+        return render("keepalived/useful.sh.j2", _Useful(endpoint.port, paths.CA_CERTIFICATE))
+    apiservers = [f"{host.address}/{endpoint.port}" for host in site.cluster.control_planes]
+    workers = [f"{host.address}/{KUBELET_PORT}" for host in site.cluster.nodes if not host.is_control_plane]
+    return render("keepalived/connected.sh.j2", _Connected((*apiservers, *workers[:ASKED_WORKERS])))
+
+
+def _config(site: Site) -> KeepalivedConfig:
+    settings, holders = site.cluster.settings.keepalived, site.cluster.vip_hosts
+    is_tier = site.host.is_load_balancer
     return KeepalivedConfig(
+        holders="load balancers" if is_tier else "control-plane hosts",
         host=site.host.name,
         address=site.host.address,
-        peers=tuple(peer.address for peer in peers if peer != site.host),
-        vip=vip,
+        peers=tuple(peer.address for peer in holders if peer != site.host),
         interface=settings.interface or _interface(site),
-        router_id=settings.router_id or router_id(vip),
-        priority=TOP_PRIORITY - peers.index(site.host),
         advert_interval=settings.advert_interval,
+        instances=tuple(_instances(site)),
+        useful="This host reaches nobody of the cluster: it may be cut off."
+        if is_tier
+        else "The local proxy reaches no apiserver that is ready: this host may be cut off.",
     )
 
 
-def router_id(vip: IPv4Address) -> int:
-    """A VRRP router id from the VIP: its last octet, which is different for every VIP of a subnet up to /24."""
-    return int(vip) % 256 or 255
+def _instances(site: Site) -> Iterator[VrrpInstance]:
+    """The endpoint's, then the others, each with another host first unless one is preferred."""
+    cluster, holders = site.cluster, site.cluster.vip_hosts
+    balancer = cluster.settings.load_balancer
+    wanted = [("endpoint", balancer.preferred), *((name, one.preferred) for name, one in balancer.instances.items())]
+    for number, (vip, identifier, (name, preferred)) in enumerate(
+        zip(cluster.vips, cluster.router_ids, wanted, strict=False)
+    ):
+        first = next((rank for rank, host in enumerate(holders) if host.name == preferred), number % len(holders))
+        yield VrrpInstance(
+            name=f"kube_{name.replace('-', '_')}",
+            vip=vip,
+            router_id=identifier,
+            priority=TOP_PRIORITY - (holders.index(site.host) - first) % len(holders),
+            preempts=preferred is not None,
+        )
 
 
 def _interface(site: Site) -> str:

@@ -92,5 +92,5 @@ def nginx(site: Site) -> list[Step]:
 def listen_addresses(cluster: Cluster) -> tuple[str, ...]:
     """Where the proxies listen: on loopback, and on the VIP, also while another host holds it."""
     endpoint = cluster.settings.endpoint
-    vip = (f"{endpoint.vip}:{endpoint.port}",) if endpoint.mode == "vip" else ()
+    vip = (f"{endpoint.vip}:{endpoint.port}",) if endpoint.vip is not None else ()
     return (f"127.0.0.1:{endpoint.port}", *vip)

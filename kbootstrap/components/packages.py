@@ -10,6 +10,7 @@ _NODE = ("conntrack", "ethtool", "iptables", "kmod", "mount", "nftables", "socat
 _IPVS = ("ipset", "ipvsadm")
 _PROXY = ("nginx", "libnginx-mod-stream", "curl", "procps")
 _VIP = ("keepalived",)
+_EDGE = ("nginx", "libnginx-mod-stream", "logrotate")
 _BACKUP = ("age", "jq")
 _SERVICES = {"nginx": "nginx.service", "keepalived": "keepalived.service"}
 """Units of these packages: ours have names and configurations of their own."""
@@ -22,7 +23,6 @@ def packages(site: Site) -> list[Step]:
 
 def wanted_packages(cluster: Cluster, host: Host) -> tuple[str, ...]:
     """The names of all packages that a host needs, sorted."""
-    mode = cluster.settings.endpoint.mode
     wanted: set[str] = set()
     if host.is_node:
         wanted.update(_NODE)
@@ -30,8 +30,10 @@ def wanted_packages(cluster: Cluster, host: Host) -> tuple[str, ...]:
             wanted.update(_IPVS)
     if has_proxy(cluster, host):
         wanted.update(_PROXY)
-    if mode == "vip" and host.is_control_plane:
+    if host in cluster.vip_hosts:
         wanted.update(_VIP)
+    if has_edge(cluster, host):
+        wanted.update(_EDGE)
     if host.is_etcd and cluster.settings.backup.on:
         wanted.update(_BACKUP)
         if cluster.settings.backup.targets:
@@ -41,5 +43,9 @@ def wanted_packages(cluster: Cluster, host: Host) -> tuple[str, ...]:
 
 def has_proxy(cluster: Cluster, host: Host) -> bool:
     """Whether a proxy on the host spreads connections over the apiservers."""
-    mode = cluster.settings.endpoint.mode
-    return (mode == "vip" and host.is_control_plane) or (mode == "local" and host.is_node)
+    return host in cluster.vip_hosts or (cluster.settings.endpoint.mode == "local" and host.is_node)
+
+
+def has_edge(cluster: Cluster, host: Host) -> bool:
+    """Whether an nginx on the host makes applications reachable from outside."""
+    return host.is_load_balancer and bool(cluster.settings.applications)

@@ -20,8 +20,8 @@ class Site:
     `facts` are those read when the host was opened (see facts/identity.py), not those that steps ask for.
     `artifacts` are by name, e.g. "kubelet"; `packages` are the .debs that this host would need from the depot,
     None when it has package sources of its own. `files` are the contents of the files on the control machine that
-    the inventory names (registries' authorities and passwords). `limit` are the hosts that this run is about, None
-    when it is about all.
+    the inventory names (registries' authorities and passwords, applications' certificates and keys). `limit` are the
+    hosts that this run is about, None when it is about all.
     """
 
     cluster: Cluster

@@ -13,6 +13,7 @@ SELECTORS: Mapping[str, Callable[[Cluster, Host], bool]] = {
     "plain-etcd": lambda _cluster, host: host.is_etcd and not host.is_node,
     "worker": lambda _cluster, host: Role.WORKER in host.roles,
     "plain-worker": lambda _cluster, host: host.is_worker and not host.is_control_plane,
+    "load-balancer": lambda _cluster, host: host.is_load_balancer,
     "node": lambda _cluster, host: host.is_node,
 }
 

@@ -33,7 +33,9 @@ REMAINS = (
 )
 """Shell patterns of what only a host that has been part of a cluster has: all of it is made after the PKI."""
 
-CERTIFICATE_FOLDERS = ("/etc/kubernetes", "/etc/etcd", "/var/lib/kubelet/pki")
+APPLICATIONS_FOLDER = "/etc/kbootstrap/edge"
+"""Certificates that are not ours to issue."""
+CERTIFICATE_FOLDERS = ("/etc/kubernetes", "/etc/etcd", "/var/lib/kubelet/pki", APPLICATIONS_FOLDER)
 
 
 @dataclass(frozen=True, slots=True)

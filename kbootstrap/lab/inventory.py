@@ -3,6 +3,7 @@
 from kbootstrap.errors import LabError
 from kbootstrap.lab.keys import SSH_PORT, user_folder
 from kbootstrap.lab.spec import HostSpec, LabSpec
+from kbootstrap.model.cluster import Role
 
 _KUBERNETES = "1.36.4"
 
@@ -37,7 +38,7 @@ def inventory(spec: LabSpec) -> str:
         "cluster:\n"
         f"  name: {spec.name}\n"
         f"  kubernetes: {_KUBERNETES}\n"
-        f"  endpoint: {{mode: vip, vip: {spec.vip}}}\n"
+        f"  endpoint: {{mode: {_mode(spec)}, vip: {spec.vip}}}\n"
         "ssh:\n"
         f"  user: {spec.options.login}{sudo}{port}\n"
         f"  identity_file: {keys}/id_ed25519\n"
@@ -50,6 +51,11 @@ def inventory(spec: LabSpec) -> str:
         "drills: {production: false}\n"
         f"hosts:\n{lines}\n"
     )
+
+
+def _mode(spec: LabSpec) -> str:
+    """Load balancers hold the VIP where there are any."""
+    return "external" if any(Role.LOAD_BALANCER in host.roles for host in spec.hosts.values()) else "vip"
 
 
 def _host(spec: LabSpec, host: HostSpec) -> str:

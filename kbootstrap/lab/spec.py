@@ -124,16 +124,18 @@ def standard(
     control_planes: int = 3,
     workers: int = 2,
     etcd: int = 0,
+    load_balancers: int = 0,
     bare: int = 0,
 ) -> LabSpec:
-    """So many hosts of each kind at the usual addresses: cp1 at .11, w1 at .21, etcd1 at .81, bare1 at .101.
+    """So many hosts of each kind at the usual addresses: cp1 at .11, w1 .21, etcd1 .81, lb1 .91, bare1 .101.
 
     `bare` hosts have no role, and so are not in an inventory. `InvalidInput` when there is no room for so many.
     """
     kinds = (
         _Kind("cp", Role.CONTROL_PLANE, first=11, last=20, count=control_planes),
         _Kind("w", Role.WORKER, first=21, last=80, count=workers),
-        _Kind("etcd", Role.ETCD, first=81, last=99, count=etcd),
+        _Kind("etcd", Role.ETCD, first=81, last=90, count=etcd),
+        _Kind("lb", Role.LOAD_BALANCER, first=91, last=99, count=load_balancers),
         _Kind("bare", None, first=VIP + 1, last=subnet.num_addresses - 2, count=bare),
     )
     try:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from kbootstrap.model.load_balancer import router_id
 from kbootstrap.model.settings import Settings
 from kbootstrap.model.versions import Version
 
@@ -16,6 +17,7 @@ class Role(StrEnum):
     CONTROL_PLANE = "control-plane"
     ETCD = "etcd"
     WORKER = "worker"
+    LOAD_BALANCER = "load-balancer"
 
 
 class HostKeys(StrEnum):
@@ -109,6 +111,11 @@ class Host:
         return self.is_control_plane or self.is_worker
 
     @property
+    def is_load_balancer(self) -> bool:
+        """Whether it holds virtual IPs in front of the cluster, and gives their connections to it."""
+        return Role.LOAD_BALANCER in self.roles
+
+    @property
     def is_worker(self) -> bool:
         """Whether it runs applications. A control-plane host that is a worker too is not tainted."""
         return Role.WORKER in self.roles
@@ -148,10 +155,35 @@ class Cluster:
         return tuple(host for host in self.hosts if host.is_node)
 
     @property
+    def load_balancers(self) -> tuple[Host, ...]:
+        return tuple(host for host in self.hosts if host.is_load_balancer)
+
+    @property
+    def vip_hosts(self) -> tuple[Host, ...]:
+        """The hosts one of which holds the endpoint's virtual IP; none where it has none."""
+        endpoint = self.settings.endpoint
+        if endpoint.vip is None:
+            return ()
+        return self.control_planes if endpoint.mode == "vip" else self.load_balancers
+
+    @property
+    def vips(self) -> tuple[IPv4Address, ...]:
+        """All virtual IPs, the endpoint's first."""
+        endpoint, further = self.settings.endpoint, self.settings.load_balancer.instances.values()
+        return () if endpoint.vip is None else (endpoint.vip, *(instance.vip for instance in further))
+
+    @property
+    def router_ids(self) -> tuple[int, ...]:
+        """VRRP's, one for each of `vips`."""
+        further = self.settings.load_balancer.instances.values()
+        said = (self.settings.keepalived.router_id, *(instance.router_id for instance in further))
+        return tuple(number or router_id(vip) for vip, number in zip(self.vips, said, strict=False))
+
+    @property
     def endpoint_host(self) -> str:
         """Where clients outside the cluster find the API: VIP, load balancer, or the first apiserver."""
         endpoint = self.settings.endpoint
-        if endpoint.mode == "vip" and endpoint.vip is not None:
+        if endpoint.vip is not None:
             return str(endpoint.vip)
         if endpoint.mode == "external" and endpoint.address is not None:
             return endpoint.address

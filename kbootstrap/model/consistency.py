@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator
 
-from kbootstrap.model import host_checks, network_checks, settings_checks
+from kbootstrap.model import application_checks, host_checks, load_balancer_checks, network_checks, settings_checks
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.model.finding import Finding
 from kbootstrap.model.inventory import Inventory
@@ -20,7 +20,7 @@ CHECKS: tuple[tuple[Check, frozenset[str]], ...] = (
     (network_checks.ranges, frozenset(("network",))),
     (network_checks.outside_addresses, frozenset(("network",))),
     (network_checks.subnets, frozenset(("network",))),
-    (network_checks.vip, frozenset(("network", "cluster", "groups"))),
+    (network_checks.vips, frozenset(("network", "cluster", "groups", "load_balancer"))),
     (network_checks.sizes, frozenset(("network",))),
     (network_checks.node_ports, frozenset(("network", "cluster", "ssh"))),
     (settings_checks.etcd, frozenset(("etcd",))),
@@ -28,6 +28,16 @@ CHECKS: tuple[tuple[Check, frozenset[str]], ...] = (
     (settings_checks.registries, frozenset(("containerd",))),
     (settings_checks.backups, frozenset(("backup", "groups"))),
     (settings_checks.unused, frozenset(("cluster", "network"))),
+    (load_balancer_checks.role, frozenset(("cluster", "hosts", "groups"))),
+    (load_balancer_checks.preferences, frozenset(("load_balancer", "hosts", "groups"))),
+    (load_balancer_checks.router_ids, frozenset(("cluster", "keepalived", "load_balancer"))),
+    (load_balancer_checks.unused, frozenset(("load_balancer", "hosts", "groups"))),
+    (application_checks.edge, frozenset(("hosts", "groups"))),
+    (application_checks.server_names, frozenset()),
+    (application_checks.controllers, frozenset(("ingress_controllers",))),
+    (application_checks.node_ports, frozenset(("network",))),
+    (application_checks.ports, frozenset(("cluster", "ssh", "groups"))),
+    (application_checks.api_port, frozenset(("cluster",))),
 )
 """Each check with the parts of the file it relies on: with one of these malformed, it would say what is not so."""
 

@@ -23,7 +23,7 @@ def roles(_inventory: Inventory, cluster: Cluster) -> Iterator[Finding]:
         yield Finding(("hosts",), "no host has the role control-plane", hint)
     for host in cluster.hosts:
         if not host.roles:
-            hint = "control-plane, worker or etcd, here or in one of its groups"
+            hint = "control-plane, worker, etcd or load-balancer, here or in one of its groups"
             yield Finding(("hosts", host.name), "this host has no role", hint)
 
 
@@ -109,7 +109,7 @@ def nodes(inventory: Inventory, cluster: Cluster) -> Iterator[Finding]:
         entry = inventory.hosts[host.name]
         for key in ("labels", "taints"):
             if getattr(entry, key) and host.roles and not host.is_node:
-                hint = "Kubernetes does not know this host: it has only the role etcd"
+                hint = f"Kubernetes does not know this host: it has only the role {', '.join(sorted(host.roles))}"
                 yield Finding(("hosts", host.name, key), f"{key} have no effect here", hint, warning=True)
 
 

@@ -20,7 +20,7 @@ from kbootstrap.model.mistakes import explain
 from kbootstrap.model.resolve import Surroundings, resolve, route_jumps
 from kbootstrap.model.versions import API_VERSION
 
-_BY_NAME = ("hosts", "groups")
+_BY_NAME = ("hosts", "groups", "applications", "ingress_controllers")
 _STAND_INS = {"apiVersion": API_VERSION, "cluster": {"name": "unknown", "kubernetes": "0.0.0"}}
 """Let the rest be checked when these are malformed."""
 
@@ -74,7 +74,7 @@ class _Reading:
     inventory: Inventory | None
     problems: Sequence[Problem] = ()
     malformed: frozenset[str] = frozenset()
-    """Top-level keys that were not read, or (hosts, groups) not with all their entries."""
+    """Top-level keys that were not read, or (`_BY_NAME`) not with all their entries."""
 
 
 def _read(document: Document) -> _Reading:
@@ -97,7 +97,7 @@ def _read(document: Document) -> _Reading:
 
 
 def _drop(value: dict[str, Any], location: Location, *, only_itself: bool) -> None:
-    """Takes out what is malformed: an unknown key alone, of hosts and groups the entry, else the whole section."""
+    """Takes out what is malformed: an unknown key alone, of `_BY_NAME` the entry, else the whole section."""
     if not only_itself:
         location = location[: 2 if location[0] in _BY_NAME and isinstance(value.get(str(location[0])), dict) else 1]
     inner: Any = value

@@ -3,14 +3,17 @@
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
+from kbootstrap.model.applications import Application
 from kbootstrap.model.cluster import Cluster, HostKeys
 from kbootstrap.model.document import Location
 from kbootstrap.model.finding import Finding
 from kbootstrap.model.inventory import Inventory, PasswordEntry, SshEntry
 from kbootstrap.model.resolve import Surroundings
+from kbootstrap.model.served_certificate import certificate_faults, is_due, key_faults
 
 _OTHERS = 0o077
 
@@ -36,6 +39,30 @@ def local_findings(
         for option, source in target.secrets.items():
             where = ("backup", "targets", name, "secrets", option, "file")
             yield from _file(where, around.path(source.file), Privacy.REQUIRED)
+    for name, application in cluster.settings.applications.items():
+        yield from _certificate(("applications", name), application, datetime.now(UTC))
+
+
+def _certificate(place: tuple[str, ...], application: Application, now: datetime) -> Iterator[Finding]:
+    """What is wrong with an application's certificate and key; their paths are absolute."""
+    if application.certificate is None or application.key is None:
+        return
+    missing = [
+        *_file((*place, "certificate"), application.certificate),
+        *_file((*place, "key"), application.key, Privacy.REQUIRED),
+    ]
+    yield from missing
+    if any("can be read by others" not in finding.message for finding in missing):
+        return
+    certificate, key = application.certificate.read_bytes(), application.key.read_bytes()
+    for message, hint in certificate_faults(certificate, application.server_names, now):
+        yield Finding((*place, "certificate"), f"{application.certificate}: {message}", hint)
+    for message, hint in key_faults(key, certificate):
+        yield Finding((*place, "key"), f"{application.key}: {message}", hint)
+    left = is_due(certificate, now)
+    if left is not None:
+        message = f"{application.certificate} expires in {left} days"
+        yield Finding((*place, "certificate"), message, "renew it, then run `kbootstrap up`", warning=True)
 
 
 def _logins(inventory: Inventory) -> Iterator[tuple[tuple[str, ...], SshEntry]]:

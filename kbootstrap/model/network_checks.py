@@ -1,9 +1,10 @@
 """Whether the addresses of a cluster go together: hosts, VIP, pods, Services, node ports."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from kbootstrap.model.cluster import Cluster
+from kbootstrap.model.cluster import Cluster, Host
+from kbootstrap.model.document import Location
 from kbootstrap.model.finding import Finding
 from kbootstrap.model.inventory import Inventory
 from kbootstrap.model.ranges import unusable
@@ -69,41 +70,50 @@ def subnets(_inventory: Inventory, cluster: Cluster) -> Iterator[Finding]:
             yield Finding(("hosts", host.name, "address"), message)
 
 
-def vip(_inventory: Inventory, cluster: Cluster) -> Iterator[Finding]:
-    """The VIP is nobody's own address, and where the control-plane hosts are."""
-    address = cluster.settings.endpoint.vip
-    if address is None:
-        return
+def vips(_inventory: Inventory, cluster: Cluster) -> Iterator[Finding]:
+    """Each VIP is nobody else's address, and where the hosts are that may hold it."""
+    owners: dict[IPv4Address, str] = {}
+    for where, address in _vips(cluster):
+        yield from _vip(where, address, cluster)
+        owner = owners.setdefault(address, ".".join(where))
+        if owner != ".".join(where):
+            yield Finding(where, f"{address} is {owner} already", "each VIP is an address of its own")
+
+
+def _vip(where: Location, address: IPv4Address, cluster: Cluster) -> Iterator[Finding]:
     reason = unusable(address)
     if reason:
-        yield Finding(_VIP, f"{address} cannot be a VIP: {reason}")
+        yield Finding(where, f"{address} cannot be a VIP: {reason}")
         return
     for host in cluster.hosts:
         if host.address == address:
-            hint = "a VIP is an address of its own, held by one control-plane host at a time"
-            yield Finding(_VIP, f"{address} is the address of {host.name}", hint)
+            hint = f"a VIP is an address of its own, held by one {_holders(cluster)} host at a time"
+            yield Finding(where, f"{address} is the address of {host.name}", hint)
             return
-    yield from _vip_place(address, cluster)
+    yield from _vip_place(where, address, cluster)
 
 
-def _vip_place(address: IPv4Address, cluster: Cluster) -> Iterator[Finding]:
-    allowed = cluster.settings.network.hosts
+def _vip_place(where: Location, address: IPv4Address, cluster: Cluster) -> Iterator[Finding]:
+    allowed, hosts = cluster.settings.network.hosts, cluster.vip_hosts
     hint = "say network.hosts: [RANGE, …] if the hosts' subnets really include it"
     if allowed:
         if not any(address in subnet for subnet in allowed):
-            yield Finding(_VIP, f"the VIP {address} lies outside network.hosts")
-    elif cluster.control_planes and not _shares(address, cluster, FAR):
-        first = cluster.control_planes[0]
-        message = f"the VIP {address} is not in the subnet of the control-plane hosts ({first.address} …)"
-        yield Finding(_VIP, message, hint)
-    elif cluster.control_planes and not _shares(address, cluster, NEAR):
-        message = f"the VIP {address} may not be in the subnet of the control-plane hosts"
-        yield Finding(_VIP, message, f"preflight finds out; {hint}", warning=True)
+            yield Finding(where, f"the VIP {address} lies outside network.hosts")
+    elif hosts and not _shares(address, hosts, FAR):
+        message = f"the VIP {address} is not in the subnet of the {_holders(cluster)} hosts ({hosts[0].address} …)"
+        yield Finding(where, message, hint)
+    elif hosts and not _shares(address, hosts, NEAR):
+        message = f"the VIP {address} may not be in the subnet of the {_holders(cluster)} hosts"
+        yield Finding(where, message, f"preflight finds out; {hint}", warning=True)
 
 
-def _shares(address: IPv4Address, cluster: Cluster, prefix: int) -> bool:
+def _holders(cluster: Cluster) -> str:
+    return "control-plane" if cluster.settings.endpoint.mode == "vip" else "load-balancer"
+
+
+def _shares(address: IPv4Address, hosts: Iterable[Host], prefix: int) -> bool:
     near = IPv4Network((address, prefix), strict=False)
-    return any(host.address in near for host in cluster.control_planes)
+    return any(host.address in near for host in hosts)
 
 
 def sizes(_inventory: Inventory, cluster: Cluster) -> Iterator[Finding]:
@@ -148,13 +158,18 @@ def node_ports(_inventory: Inventory, cluster: Cluster) -> Iterator[Finding]:
 def _outside(cluster: Cluster) -> Iterator[tuple[tuple[str, ...], IPv4Address]]:
     for host in cluster.hosts:
         yield ("hosts", host.name, "address"), host.address
-    endpoint = cluster.settings.endpoint
-    if endpoint.vip is not None:
-        yield _VIP, endpoint.vip
+    yield from _vips(cluster)
     try:
-        yield ("cluster", "endpoint", "address"), IPv4Address(endpoint.address or "")
+        yield ("cluster", "endpoint", "address"), IPv4Address(cluster.settings.endpoint.address or "")
     except ValueError:
         return
+
+
+def _vips(cluster: Cluster) -> Iterator[tuple[tuple[str, ...], IPv4Address]]:
+    if cluster.settings.endpoint.vip is not None:
+        yield _VIP, cluster.settings.endpoint.vip
+    for name, instance in cluster.settings.load_balancer.instances.items():
+        yield ("load_balancer", "instances", name, "vip"), instance.vip
 
 
 def _other_range(name: str, cluster: Cluster) -> str:

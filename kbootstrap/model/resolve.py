@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from kbootstrap.model.applications import Application
 from kbootstrap.model.backup import Target
 from kbootstrap.model.cluster import (
     Cluster,
@@ -175,6 +176,7 @@ def _settings(inventory: Inventory, around: Surroundings) -> Settings:
     sections["backup"] = inventory.backup.model_copy(
         update={"targets": {name: _target(target, around) for name, target in inventory.backup.targets.items()}}
     )
+    sections["applications"] = {name: _application(one, around) for name, one in inventory.applications.items()}
     return Settings.model_construct(endpoint=inventory.cluster.endpoint, **sections)
 
 
@@ -183,3 +185,8 @@ def _target(target: Target, around: Surroundings) -> Target:
         name: source.model_copy(update={"file": around.path(source.file)}) for name, source in target.secrets.items()
     }
     return target.model_copy(update={"secrets": secrets})
+
+
+def _application(application: Application, around: Surroundings) -> Application:
+    paths = {"certificate": application.certificate, "key": application.key}
+    return application.model_copy(update={name: around.path(path) for name, path in paths.items() if path is not None})

@@ -10,12 +10,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from kbootstrap.model.applications import Application, IngressController
 from kbootstrap.model.backup import Backup
 from kbootstrap.model.drills import Drills, Power
 from kbootstrap.model.fields import (
     Address,
     AddressRange,
     Args,
+    DnsLabel,
     DnsName,
     Duration,
     FreeForm,
@@ -25,6 +27,7 @@ from kbootstrap.model.fields import (
     ReleasedVersion,
     ScalarText,
 )
+from kbootstrap.model.load_balancer import LoadBalancer
 from kbootstrap.model.section import Section as Section  # noqa: PLC0414 - engine/playbook.py has it from here
 
 Serial = Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^([1-9]\d?|100)%$")]
@@ -32,12 +35,16 @@ Serial = Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^([1-9]\d?
 
 
 class Endpoint(Section):
-    """How clients reach the API: a VIP on the control-plane hosts, a proxy on every host, or one address."""
+    """How clients reach the API: a VIP on the control-plane hosts or in front of them, a proxy on every host, or one
+    address that exists already.
+    """
 
     mode: Literal["vip", "local", "external"] = Field(
         "local", description="default: vip with a vip, external with an address, else local"
     )
-    vip: Address | None = Field(None, description="virtual IP, held by keepalived on one of the control-plane hosts")
+    vip: Address | None = Field(
+        None, description="virtual IP, held by a control-plane host, in mode external by a load-balancer host"
+    )
     address: DnsName | None = Field(None, description="name or address of a load balancer that exists already")
     port: Port = Field(6443, description="of the API, for clients")
 
@@ -52,17 +59,19 @@ class Endpoint(Section):
 
     @model_validator(mode="after")
     def _fits_its_mode(self) -> Self:
-        needs = {"vip": ("vip",), "external": ("address",), "local": ()}[self.mode]
-        for key in ("vip", "address"):
-            if key in needs and getattr(self, key) is None:
-                raise Refused(f"mode {self.mode} needs {key!r}", f"{key}: the address that clients use")
-            if key not in needs and getattr(self, key) is not None:
+        allowed = {"vip": ("vip",), "external": ("address", "vip"), "local": ()}[self.mode]
+        said = [key for key in ("vip", "address") if getattr(self, key) is not None]
+        for key in said:
+            if key not in allowed or len(said) > 1:
                 raise Refused(f"{key!r} does not go with mode {self.mode}", "say 'vip' or 'address', not both")
+        if allowed and not said:
+            hint = f"{allowed[0]}: the address that clients use"
+            raise Refused(f"mode {self.mode} needs {allowed[0]!r}", hint)
         return self
 
 
 class Keepalived(Section):
-    """VRRP between the control-plane hosts. Defaults: a power cut is survived in 0.8 s (median, measured)."""
+    """VRRP between the hosts that may have the VIP. Defaults: a power cut is survived in 0.8 s (median, measured)."""
 
     router_id: Annotated[int, Field(ge=1, le=255)] | None = Field(None, description="default: from the VIP")
     advert_interval: Annotated[float, Field(ge=0.05, le=10)] = Field(0.25, description="seconds")
@@ -255,6 +264,13 @@ class Tuning(Section):
     backup: Backup = Backup()
     power: Power = Power()
     drills: Drills = Drills()
+    load_balancer: LoadBalancer = LoadBalancer()
+    ingress_controllers: dict[DnsLabel, IngressController] = Field(
+        {}, description="ingress controllers that applications are behind, by name"
+    )
+    applications: dict[DnsLabel, Application] = Field(
+        {}, description="what the load balancers make reachable from outside, by name"
+    )
 
 
 class Settings(Tuning):

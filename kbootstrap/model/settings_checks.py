@@ -56,8 +56,8 @@ def backups(_inventory: Inventory, cluster: Cluster) -> Iterator[Finding]:
 
 def unused(inventory: Inventory, cluster: Cluster) -> Iterator[Finding]:
     """Sections that say something about what is not installed."""
-    if "keepalived" in inventory.model_fields_set and cluster.settings.endpoint.mode != "vip":
-        message = f"there is no keepalived with the endpoint mode {cluster.settings.endpoint.mode}"
+    if "keepalived" in inventory.model_fields_set and cluster.settings.endpoint.vip is None:
+        message = f"there is no keepalived with the endpoint mode {cluster.settings.endpoint.mode} and no VIP"
         yield Finding(("keepalived",), message, "cluster: {endpoint: {vip: ADDRESS}}", warning=True)
     if "flannel" in inventory.model_fields_set and cluster.settings.network.cni != "flannel":
         yield Finding(("flannel",), f"network.cni is {cluster.settings.network.cni}", warning=True)

@@ -20,11 +20,22 @@ _ENDPOINTS = {
   endpoint:
     address: {load_balancer}    # a load balancer in front of port 6443 of all control-plane hosts
 """,
+    "tier": """\
+  endpoint:
+    mode: external
+    vip: {vip}        # a free address in the subnet of the load-balancer hosts, one of which holds it
+""",
     "local": """\
   # endpoint: {{vip: 198.18.0.100}}   # none: every host reaches the API through a proxy of its own
 """,
 }
-_FIRST = {"cp": 11, "w": 21, "etcd": 81}
+_APPLICATIONS = """\
+
+# What clients outside reach at the load balancers (docs/load-balancers.md), for example:
+# applications:
+#   shop: {server_names: [shop.example.com], certificate: shop.crt, key: shop.key, node_port: 30080}
+"""
+_FIRST = {"cp": 11, "w": 21, "etcd": 81, "lb": 91}
 """Where in the example's subnet the hosts of each kind begin."""
 
 
@@ -37,6 +48,7 @@ class Topology:
     control_planes: int
     workers: int = 0
     etcd: int = 0
+    load_balancers: int = 0
     endpoint: str = "vip"
     shared: bool = False
     """Whether the control-plane hosts run applications too."""
@@ -72,6 +84,14 @@ TOPOLOGIES = {
         workers=2,
         endpoint="external",
     ),
+    "load-balancers": Topology(
+        "Two hosts that hold a virtual IP in front of three control-plane hosts and two workers.",
+        "the loss of any one host",
+        3,
+        workers=2,
+        load_balancers=2,
+        endpoint="external",
+    ),
     "external-etcd": Topology(
         "etcd on three hosts of its own, two control-plane hosts behind a virtual IP, two workers.",
         "the loss of one etcd host and of one control-plane host",
@@ -104,11 +124,13 @@ class Wishes:
     control_planes: Sequence[str] = ()
     workers: Sequence[str] = ()
     etcd: Sequence[str] = ()
+    load_balancers: Sequence[str] = ()
 
 
 def inventory_text(topology: Topology, wishes: Wishes) -> str:
     """The inventory to start from, with comments. Whether the wishes make a valid one is for `load` to say."""
     identity = wishes.identity_file
+    endpoint = _ENDPOINTS["tier" if topology.load_balancers else topology.endpoint]
     return f"""\
 # {topology.about}
 # It survives {topology.survives}.
@@ -119,7 +141,7 @@ apiVersion: {API_VERSION}
 cluster:
   name: {wishes.name}
   kubernetes: {wishes.kubernetes}
-{_ENDPOINTS[topology.endpoint].format(vip=wishes.vip, load_balancer=wishes.load_balancer)}
+{endpoint.format(vip=wishes.vip, load_balancer=wishes.load_balancer)}
 # How to log in. A group or a host can say otherwise.
 ssh:
   user: {wishes.user}{" " * (24 - len(wishes.user))}# another user than root needs sudo
@@ -138,7 +160,7 @@ hosts:
 # What differs from the defaults, section by section, for example:
 # network: {{pods: 10.244.0.0/16, services: 10.96.0.0/16}}
 # containerd: {{registries: {{docker.io: {{mirrors: ["https://mirror.example.com"]}}}}}}
-"""
+{_APPLICATIONS if topology.load_balancers else ""}"""
 
 
 def _hosts(topology: Topology, wishes: Wishes) -> str:
@@ -147,6 +169,7 @@ def _hosts(topology: Topology, wishes: Wishes) -> str:
         ("cp", control_plane, topology.control_planes, wishes.control_planes),
         ("w", "worker", topology.workers, wishes.workers),
         ("etcd", "etcd", topology.etcd, wishes.etcd),
+        ("lb", "load-balancer", topology.load_balancers, wishes.load_balancers),
     )
     return "".join(
         f"  {prefix}{number}: {{address: {address}, roles: [{roles}]}}\n"

@@ -13,7 +13,7 @@ _HOST_SUITES: dict[str, Callable[[Cluster, Host], bool]] = {
     "sockets": lambda _cluster, _host: True,
     "etcd": lambda _cluster, host: host.is_etcd,
     "control_plane": lambda _cluster, host: host.is_control_plane,
-    "endpoint": lambda _cluster, host: host.is_node,
+    "endpoint": lambda _cluster, host: host.is_node or host.is_load_balancer,
     "node": lambda _cluster, host: host.is_node,
 }
 

@@ -93,13 +93,20 @@ class Flag:
 
 def has_proxy(cluster: Cluster, host: Host) -> bool:
     """Whether an nginx on the host spreads connections over the apiservers."""
-    mode = cluster.settings.endpoint.mode
-    return (mode == "vip" and host.is_control_plane) or (mode == "local" and host.is_node)
+    return holds_vip(cluster, host) or (cluster.settings.endpoint.mode == "local" and host.is_node)
 
 
 def holds_vip(cluster: Cluster, host: Host) -> bool:
     """Whether the host may hold the virtual IP."""
-    return cluster.settings.endpoint.mode == "vip" and host.is_control_plane
+    endpoint = cluster.settings.endpoint
+    if endpoint.vip is None:
+        return False
+    return host.is_load_balancer if endpoint.mode == "external" else host.is_control_plane
+
+
+def has_edge(cluster: Cluster, host: Host) -> bool:
+    """Whether an nginx on the host makes applications reachable from outside."""
+    return host.is_load_balancer and bool(cluster.settings.applications)
 
 
 def packages(cluster: Cluster, host: Host) -> tuple[Package, ...]:
@@ -111,6 +118,8 @@ def packages(cluster: Cluster, host: Host) -> tuple[Package, ...]:
         names += ["nginx", "libnginx-mod-stream"]
     if holds_vip(cluster, host):
         names += ["keepalived"]
+    if has_edge(cluster, host):
+        names += ["logrotate"]
     return tuple(Package(name) for name in names)
 
 
@@ -143,6 +152,7 @@ def units(cluster: Cluster, host: Host) -> tuple[str, ...]:
         *(("kube-apiserver", "kube-controller-manager", "kube-scheduler") if host.is_control_plane else ()),
         *(("kube-endpoint-nginx", "kube-endpoint-watch") if has_proxy(cluster, host) else ()),
         *(("kube-endpoint-keepalived",) if holds_vip(cluster, host) else ()),
+        *(("kube-edge-nginx",) if has_edge(cluster, host) else ()),
         *(("containerd", "kubelet", "kube-proxy") if host.is_node else ()),
         *(("flanneld",) if host.is_node and flannel else ()),
     )
@@ -179,6 +189,11 @@ def ports(cluster: Cluster, host: Host) -> tuple[Port, ...]:
             (10249, "kube-proxy", {loopback}),
             (NODE_PORT_HEALTH, "kube-proxy", {anywhere}),
         ]
+    if has_edge(cluster, host):
+        vips = {str(vip) for vip in cluster.vips}
+        applications = cluster.settings.applications
+        found += [(80, "applications", vips), (443, "applications", vips), (6446, "applications' health", {loopback})]
+        found += [(one.port, f"application {name}", vips) for name, one in applications.items() if one.port]
     api = _api_addresses(cluster, host)
     if api:
         found.append((cluster.settings.endpoint.port, "Kubernetes API", api))
@@ -289,6 +304,9 @@ def secrets(cluster: Cluster, host: Host) -> tuple[Private, ...]:
     if host.is_control_plane:
         keys = (paths.CA_KEY, paths.ETCD_CA_KEY, paths.FRONT_PROXY_CA_KEY, paths.SERVICE_ACCOUNT_PRIVATE)
         own += [str(path) for path in (*keys, paths.ENCRYPTION_CONFIG)]
+    if has_edge(cluster, host):
+        served = (name for name, one in cluster.settings.applications.items() if one.key)
+        own += [f"/etc/kbootstrap/edge/{name}.key" for name in served]
     etcds = {f"{ETCD_PKI}/server.key", f"{ETCD_PKI}/peer.key"}
     return tuple(Private(path, "etcd" if path in etcds else "root") for path in own)
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from kbootstrap.components import backup, etcd, keepalived, nginx
+from kbootstrap.facts.pki import APPLICATIONS_FOLDER
+from kbootstrap.model.served_certificate import SOON
 from kbootstrap.model.settings import Settings
 from kbootstrap.workflows.past import CUT_SHORT
 from kbootstrap.workflows.status import Status, said
@@ -66,7 +68,7 @@ def _vip(status: Status, _: Settings) -> Iterator[Trouble]:
         return
     if not status.vip_holders and not status.unreachable:
         yield Trouble(
-            status.vip, "no host holds the VIP", f"on the control-plane hosts: journalctl -u {keepalived.UNIT} -n 50"
+            status.vip, "no host holds the VIP", f"on the hosts that may: journalctl -u {keepalived.UNIT} -n 50"
         )
     if len(status.vip_holders) > 1:
         yield Trouble(
@@ -152,10 +154,14 @@ def _nodes(status: Status, _: Settings) -> Iterator[Trouble]:
 def _certificates(status: Status, settings: Settings) -> Iterator[Trouble]:
     early = timedelta(days=settings.certificates.renew_before_days)
     for host, first in status.certificates.items():
-        if first is not None and first.not_after - status.seen_at < early:
+        if first is None:
+            continue
+        ours = not first.path.is_relative_to(APPLICATIONS_FOLDER)
+        if first.not_after - status.seen_at < (early if ours else SOON):
             left = first.days_left(status.seen_at)
             what = "has expired" if left < 0 else f"expires in {left} days"
-            yield Trouble(host, f"the certificate {first.path} {what}", "`kbootstrap up` issues it anew")
+            remedy = "`kbootstrap up` issues it anew" if ours else "renew the inventory's, then `kbootstrap up`"
+            yield Trouble(host, f"the certificate {first.path} {what}", remedy)
 
 
 def _backups(status: Status, settings: Settings) -> Iterator[Trouble]:

@@ -3,6 +3,7 @@
 from kbootstrap.components import (
     backup,
     containerd,
+    edge,
     endpoint,
     etcd,
     flannel,
@@ -14,7 +15,7 @@ from kbootstrap.components import (
     kubelet,
     nginx,
 )
-from kbootstrap.components.packages import has_proxy
+from kbootstrap.components.packages import has_edge, has_proxy
 from kbootstrap.model.cluster import Cluster, Host
 
 CONTROL_PLANE_UNITS = (kube_apiserver.UNIT, kube_controller_manager.UNIT, kube_scheduler.UNIT)
@@ -28,6 +29,7 @@ ALL_UNITS = (
     kube_proxy.UNIT,
     flannel.UNIT,
     keepalived.UNIT,
+    edge.UNIT,
     endpoint.UNIT,
     nginx.UNIT,
     kube_scheduler.UNIT,
@@ -50,7 +52,9 @@ def units(cluster: Cluster, host: Host) -> tuple[str, ...]:
         found += CONTROL_PLANE_UNITS
     if has_proxy(cluster, host):
         found += [nginx.UNIT, endpoint.UNIT]
-    if cluster.settings.endpoint.mode == "vip" and host.is_control_plane:
+    if has_edge(cluster, host):
+        found += [edge.UNIT]
+    if host in cluster.vip_hosts:
         found += [keepalived.UNIT]
     if host.is_node:
         found += NODE_UNITS

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from kbootstrap.components import containerd, endpoint, etcd, flannel, kube_apiserver, kube_proxy, kubelet, nginx
+from kbootstrap.components import containerd, edge, endpoint, etcd, flannel, kube_apiserver, kube_proxy, kubelet, nginx
 from kbootstrap.components import host as host_files
 from kbootstrap.components.backup import FOLDER as BACKUPS
 from kbootstrap.components.binaries import LOCAL_BIN, OPT
@@ -143,7 +143,7 @@ def network(cluster: Cluster, host: Host, removal: Removal) -> list[Step]:
             f"ip route flush root {cluster.settings.network.pods}",
             f"ip route show root {cluster.settings.network.pods} | grep .",
         ),
-        *_virtual_address(cluster),
+        *_virtual_addresses(cluster),
     ]
 
 
@@ -152,13 +152,13 @@ _CHAINS = "KUBE-|FLANNEL-|CNI-"
 """What the names of all chains of kube-proxy, kubelet, flannel and the CNI plugins begin with."""
 
 
-def _virtual_address(cluster: Cluster) -> list[Step]:
-    vip = cluster.settings.endpoint.vip
-    if vip is None:
-        return []
-    shown = f"ip -4 -o address show to {vip}/32"
-    drop = f'{shown} | while read -r _ device _ address _; do ip address delete "$address" dev "$device"; done'
-    return [_unless_found("give the VIP up", drop, f"{shown} | grep .")]
+def _virtual_addresses(cluster: Cluster) -> list[Step]:
+    steps: list[Step] = []
+    for vip in cluster.vips:
+        shown = f"ip -4 -o address show to {vip}/32"
+        drop = f'{shown} | while read -r _ device _ address _; do ip address delete "$address" dev "$device"; done'
+        steps.append(_unless_found(f"give the VIP {vip} up", drop, f"{shown} | grep ."))
+    return steps
 
 
 def state(cluster: Cluster, host: Host, removal: Removal) -> list[Step]:
@@ -174,6 +174,7 @@ def state(cluster: Cluster, host: Host, removal: Removal) -> list[Step]:
         PurePosixPath("/var/lib/cni"),
         PurePosixPath("/run/containerd"),
         endpoint.FOLDER,
+        edge.LOGS,
         flannel.SUBNET_FILE.parent,
         PurePosixPath("/var/log/pods"),
         PurePosixPath("/var/log/containers"),
@@ -235,7 +236,7 @@ def programs(cluster: Cluster, host: Host, removal: Removal) -> list[Step]:
 
 def system(cluster: Cluster, host: Host, removal: Removal) -> list[Step]:
     """What was set in the operating system."""
-    files = (host_files.MODULES_FILE, host_files.SYSCTL_FILE, host_files.JOURNAL_FILE)
+    files = (host_files.MODULES_FILE, host_files.SYSCTL_FILE, host_files.JOURNAL_FILE, edge.ROTATION)
     steps: list[Step] = [
         Block(host_files.HOSTS_FILE, "kbootstrap", ""),
         _unless_found(

@@ -28,7 +28,7 @@ class Supplies:
     """What is in the cache for this cluster. `packages` are by host, for those that need them from here.
 
     `files` are those on this machine that the inventory names: authorities and passwords of registries, secrets of
-    backup targets.
+    backup targets, certificates and keys of applications.
     """
 
     release: ReleaseSet
@@ -70,6 +70,8 @@ def named_files(cluster: Cluster) -> dict[Path, bytes]:
     registries = cluster.settings.containerd.registries.values()
     paths = [path for registry in registries for path in (registry.ca_file, registry.password_file) if path]
     paths += [source.file for target in cluster.settings.backup.targets.values() for source in target.secrets.values()]
+    served = cluster.settings.applications.values()
+    paths += [path for application in served for path in (application.certificate, application.key) if path]
     return {path: _read(path) for path in paths}
 
 

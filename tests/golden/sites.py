@@ -30,6 +30,7 @@ _CONTROL_PLANE = frozenset({Role.CONTROL_PLANE, Role.ETCD})
 _CONTROL_PLANE_ONLY = frozenset({Role.CONTROL_PLANE})
 _WORKER = frozenset({Role.WORKER})
 _ETCD = frozenset({Role.ETCD})
+_LOAD_BALANCER = frozenset({Role.LOAD_BALANCER})
 
 
 def host(name: str, last_octet: int, roles: frozenset[Role]) -> Host:
@@ -59,7 +60,31 @@ _REGISTRIES = {
     "docker.io": {"mirrors": ["https://mirror.example"], "ca_file": "/ca.pem"},
     "registry.example:5000": {"username": "robot", "password_file": "/password"},
 }
-FILES = MappingProxyType({Path("/ca.pem"): b"CA\n", Path("/password"): b"s3cret\n"})
+_TIER = {"mode": "external", "vip": "198.18.0.100"}
+_APPLICATIONS = {
+    "shop": {
+        "server_names": ["shop.example.com", "www.shop.example.com"],
+        "certificate": "/shop.crt",
+        "key": "/shop.key",
+        "node_port": 30080,
+        "headers": {"X-Frame-Options": "DENY", "X-Content-Type-Options": "", "X-Note": 'says "hi"; still one header'},
+        "body_size": "1g",
+        "allowed_sources": ["198.18.0.0/16"],
+        "acme_solver": "198.18.0.5:8080",
+    },
+    "billing-desk": {
+        "server_names": ["*.billing.example.com"],
+        "certificate": "/billing.crt",
+        "key": "/billing.key",
+        "ingress": "public",
+        "redirect": False,
+        "websockets": False,
+    },
+    "notes": {"protocol": "http", "server_names": ["notes.example.com"], "node_port": 30081, "timeout_seconds": 300},
+    "queue": {"protocol": "tcp", "port": 5672, "node_port": 30672, "allowed_sources": ["198.18.1.0/24"]},
+}
+CERTIFICATES = {Path(f"/{name}.{suffix}"): b"-----BEGIN" for name in ("shop", "billing") for suffix in ("crt", "key")}
+FILES = MappingProxyType({Path("/ca.pem"): b"CA\n", Path("/password"): b"s3cret\n", **CERTIFICATES})
 
 TOPOLOGIES: Mapping[str, Cluster] = MappingProxyType(
     {
@@ -93,6 +118,30 @@ TOPOLOGIES: Mapping[str, Cluster] = MappingProxyType(
                 "etcd": {"heartbeat_ms": 50, "election_ms": 250, "extra_args": {"log-level": "warn"}},
             },
         ),
+        "load-balancers": cluster(
+            (
+                *hosts("cp", 11, 3, _CONTROL_PLANE),
+                *hosts("w", 21, 2, _WORKER),
+                *hosts("lb", 91, 2, _LOAD_BALANCER),
+            ),
+            {"endpoint": _TIER},
+        ),
+        "applications": cluster(
+            (
+                *hosts("cp", 11, 1, _CONTROL_PLANE),
+                *hosts("w", 21, 2, _WORKER),
+                *hosts("lb", 91, 2, _LOAD_BALANCER),
+            ),
+            {
+                "endpoint": _TIER,
+                "load_balancer": {
+                    "preferred": "lb1",
+                    "instances": {"second-vip": {"vip": "198.18.0.101", "preferred": "lb2"}},
+                },
+                "ingress_controllers": {"public": {"node_port": 30443, "protocol": "https"}},
+                "applications": _APPLICATIONS,
+            },
+        ),
         "single": cluster(
             (host("solo", 11, _CONTROL_PLANE | _WORKER),),
             {"kube_apiserver": {"audit_log_days": 0, "encryption": "none", "extra_sans": ["solo.example", "10.1.2.3"]}},
@@ -107,6 +156,8 @@ SHOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "external-endpoint": ("cp1", "w1"),
         "external-etcd": ("cp1", "w1", "etcd1"),
         "five-etcd": ("cp5",),
+        "load-balancers": ("cp1", "w1", "lb1"),
+        "applications": ("lb1", "lb2"),
         "single": ("solo",),
     }
 )

@@ -10,11 +10,13 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from kbootstrap.components import endpoint, etcd, flannel, keepalived, nginx
+from kbootstrap.components import edge, endpoint, etcd, flannel, keepalived, nginx
 from kbootstrap.components.service import UNITS
+from kbootstrap.pki.issue import issue
+from kbootstrap.pki.spec import CertificateSpec
 from kbootstrap.steps.file import File
 from tests.golden.bare import bare
-from tests.golden.sites import SHOWN, TOPOLOGIES, steps
+from tests.golden.sites import NOW, SHOWN, TOPOLOGIES, pki, steps
 
 HOSTS = [(topology, name) for topology, names in SHOWN.items() for name in names]
 SHEBANG = re.compile(rb"^#!/bin/(ba)?sh\n")
@@ -96,6 +98,42 @@ def test_nginx_accepts_its_configuration(topology: str, name: str, tmp_path: Pat
         run("nginx", "-t", "-c", str(local(found[nginx.CONFIG], found[endpoint.SERVERS], tmp_path)))
 
 
+@needs("nginx")
+@pytest.mark.parametrize("name", SHOWN["applications"])
+def test_nginx_accepts_the_applications(name: str, tmp_path: Path) -> None:
+    config = next(file for file in files("applications", name) if file.path == edge.CONFIG)
+    said = run("nginx", "-t", "-c", str(local_edge(config, tmp_path)))
+    assert "warn" not in said
+
+
+@needs("nginx")
+def test_nginx_would_refuse_an_application_without_upstream(tmp_path: Path) -> None:
+    config = next(file for file in files("applications", "lb1") if file.path == edge.CONFIG)
+    wrong = File(config.path, config.content.replace(b"proxy_pass app_queue", b"proxy_pass app_nobody"))
+    with pytest.raises(AssertionError, match="app_nobody"):
+        run("nginx", "-t", "-c", str(local_edge(wrong, tmp_path)))
+
+
+def local_edge(config: File, folder: Path) -> Path:
+    """A configuration of applications that can be tested here, with a certificate for all of them."""
+    certificate, key = issue(pki().kubernetes, CertificateSpec("edge", names=("edge",), server=True), NOW, 30)
+    (folder / "edge.crt").write_bytes(certificate)
+    (folder / "edge.key").write_bytes(key)
+    text = config.content.decode().replace(str(edge.RUNTIME), str(folder)).replace(str(edge.LOGS), str(folder))
+    text = re.sub(rf"{edge.FOLDER}/\S+\.(crt|key)", rf"{folder}/edge.\1", text)
+    text = re.sub(r"listen (198\.18|127\.0)\.0\.(\d+):(\d+)", r"listen 127.18.0.\2:2\3", text)
+    text = re.sub(r"\n\nhttp \{", f"\n\nhttp {{\n{temporary_folders(folder)}", text)
+    file = folder / config.path.name
+    file.write_text(re.sub(r"^(user|worker_rlimit_nofile) .*\n", "", text, flags=re.MULTILINE))
+    return file
+
+
+def temporary_folders(folder: Path) -> str:
+    """For an nginx of somebody who may not write in /var."""
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    return "".join(f"  {kind}_temp_path {folder}/{kind};\n" for kind in kinds)
+
+
 def local(config: File, servers: File, folder: Path) -> Path:
     """A configuration that can be tested here: addresses that every machine has, and ports that are free."""
     (folder / "servers").write_bytes(servers.content.replace(b"198.18.0.", b"127.18.0."))
@@ -155,7 +193,7 @@ def test_keepalived_would_refuse_a_wrong_configuration(tmp_path: Path) -> None:
 @needs("shellcheck")
 def test_shellcheck_accepts_the_scripts(tmp_path: Path) -> None:
     scripts = [file for content, file in all_files().items() if SHEBANG.match(content)]
-    assert {etcd.GUARD, flannel.CNI_SCRIPT, keepalived.ALIVE_SCRIPT, endpoint.PROGRAM} <= {
+    assert {etcd.GUARD, flannel.CNI_SCRIPT, keepalived.ALIVE_SCRIPT, keepalived.USEFUL_SCRIPT, endpoint.PROGRAM} <= {
         script.path for script in scripts
     }
     for number, script in enumerate(scripts):

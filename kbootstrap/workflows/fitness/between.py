@@ -12,6 +12,7 @@ from kbootstrap.facts.fact import Fact, Facts
 from kbootstrap.facts.guard import Guard
 from kbootstrap.facts.latency import SyncLatency
 from kbootstrap.facts.reach import FullPackets, PeerPort, PeerPorts
+from kbootstrap.facts.vrrp import VrrpAdverts
 from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.workflows.fitness.finding import Finding
 
@@ -34,14 +35,18 @@ def between_facts(cluster: Cluster, host: Host) -> Sequence[Fact[Any]]:
     found: list[Fact[Any]] = [_ports(cluster, host), FullPackets(_pinged(cluster, host))]
     if host.is_etcd:
         found.append(SyncLatency(etcd.DATA))
+    if host in cluster.vip_hosts:
+        found.append(VrrpAdverts(host.address))
     return [*found, *_name_guards(cluster, host)]
 
 
 def between(cluster: Cluster, host: Host, facts: Facts) -> Iterator[Finding]:
-    """Hosts that cannot be reached from this one, packets that get lost, names that lead nowhere, slow disks."""
+    """Hosts that cannot be reached from this one, packets that get lost, names that lead nowhere, VRRP routers of
+    somebody else's, slow disks."""
     yield from _blocked(cluster, host, facts)
     yield from _small_packets_only(cluster, host, facts)
     yield from _unresolved(cluster, host, facts)
+    yield from _other_routers(cluster, host, facts)
     if host.is_etcd:
         yield from _slow_disk(host, facts[SyncLatency(etcd.DATA)])
 
@@ -116,6 +121,23 @@ def _unresolved(cluster: Cluster, host: Host, facts: Facts) -> Iterator[Finding]
             "add the hosts to your DNS, or set host: {manage_hosts_file: true}",
             stops=False,
         )
+
+
+def _other_routers(cluster: Cluster, host: Host, facts: Facts) -> Iterator[Finding]:
+    if host not in cluster.vip_hosts:
+        return
+    own = {member.address for member in cluster.hosts}
+    foreign = [advert for advert in facts[VrrpAdverts(host.address)] if advert.source not in own]
+    used = {advert.router_id for advert in foreign} | set(cluster.router_ids)
+    free = next((number for number in range(1, 256) if number not in used), "NUMBER")
+    for vip, number in zip(cluster.vips, cluster.router_ids, strict=True):
+        for source in sorted({advert.source for advert in foreign if advert.router_id == number}):
+            yield Finding(
+                host.name,
+                "network",
+                f"another machine ({source}) uses the VRRP router id {number}, which would be that of the VIP {vip}",
+                f"router_id: {free}, under keepalived or the VIP's entry in load_balancer.instances",
+            )
 
 
 def _slow_disk(host: Host, latencies: tuple[float, ...]) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from kbootstrap.components.packages import has_edge
 from kbootstrap.facts.fact import Fact, Facts
 from kbootstrap.facts.guard import Guard
 from kbootstrap.facts.identity import HostIdentity, Identity
@@ -15,6 +16,8 @@ ARCHITECTURES = ("x86_64",)
 
 TESTED = {"debian": (12,), "ubuntu": (22, 4)}
 """The oldest releases that kbootstrap is tested on."""
+FIRST_UBUNTU_WITH_EDGE = (24, 4)
+"""Its Nginx has `ssl_reject_handshake` (1.19.4); that of 22.04 is 1.18."""
 TESTED_TEXT = "Debian 12 and later, Ubuntu 22.04 and later"
 
 OLDEST_KERNEL = (5, 4)
@@ -25,6 +28,8 @@ OLDEST_NFTABLES_KERNEL = (5, 13)
 
 LEAST_MEMORY = 700 * 2**20
 """With less the daemons themselves do not fit: a control-plane host of ours uses 535 MB when idle (measured)."""
+LEAST_BALANCER_MEMORY = 200 * 2**20
+"""Of a load balancer, which has Nginx and keepalived alone."""
 ADVISED_CONTROL_PLANE_MEMORY = 1700 * 10**6
 ADVISED_CONTROL_PLANE_CPUS = 2
 """What kubeadm demands of a control-plane host."""
@@ -48,6 +53,7 @@ def machine(cluster: Cluster, host: Host, facts: Facts) -> Iterator[Finding]:
     """What the machine is, and has."""
     identity = facts[Identity()]
     yield from _system(host, identity)
+    yield from _edge(cluster, host, identity)
     yield from _kernel(cluster, host, identity)
     yield from _missing_modules(cluster, host, facts)
     yield from _cgroup(cluster, host, identity)
@@ -86,6 +92,16 @@ def _system(host: Host, identity: HostIdentity) -> Iterator[Finding]:
 def _tested(identity: HostIdentity) -> bool:
     oldest = TESTED.get(identity.os)
     return oldest is not None and _numbers(identity.os_version) >= oldest
+
+
+def _edge(cluster: Cluster, host: Host, identity: HostIdentity) -> Iterator[Finding]:
+    if has_edge(cluster, host) and identity.os == "ubuntu" and _numbers(identity.os_version) < FIRST_UBUNTU_WITH_EDGE:
+        yield Finding(
+            host.name,
+            "system",
+            f"the Nginx of Ubuntu {identity.os_version} cannot refuse a name without a certificate (before 1.19.4)",
+            "use Debian 12 or Ubuntu 24.04 on the load balancers",
+        )
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -146,10 +162,9 @@ def _cgroup(cluster: Cluster, host: Host, identity: HostIdentity) -> Iterator[Fi
 
 def _resources(cluster: Cluster, host: Host, identity: HostIdentity) -> Iterator[Finding]:
     memory = f"has {identity.memory_bytes / 1e6:.0f} MB of memory"
-    if identity.memory_bytes < LEAST_MEMORY:
-        yield Finding(
-            host.name, "resources", f"{memory}; {LEAST_MEMORY / 1e6:.0f} MB are the least", "give it more memory"
-        )
+    least = LEAST_BALANCER_MEMORY if host.is_load_balancer else LEAST_MEMORY
+    if identity.memory_bytes < least:
+        yield Finding(host.name, "resources", f"{memory}; {least / 1e6:.0f} MB are the least", "give it more memory")
     elif host.is_control_plane and identity.memory_bytes < ADVISED_CONTROL_PLANE_MEMORY:
         yield Finding(
             host.name,

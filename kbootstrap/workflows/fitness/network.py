@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
+from itertools import product
 from typing import Any
 
 from kbootstrap.components import keepalived
@@ -18,12 +19,11 @@ _KEEPALIVED_STAMP = STAMPS / keepalived.UNIT
 
 def network_facts(cluster: Cluster, host: Host) -> Sequence[Fact[Any]]:
     """What `network` and `networks` need beside the host's identity."""
-    vip = _vip_of(cluster, host)
-    return [] if vip is None else [_answer(vip)]
+    return [_answer(vip) for vip in _vips_of(cluster, host)]
 
 
-def _vip_of(cluster: Cluster, host: Host) -> IPv4Address | None:
-    return cluster.settings.endpoint.vip if host.is_control_plane else None
+def _vips_of(cluster: Cluster, host: Host) -> tuple[IPv4Address, ...]:
+    return cluster.vips if host in cluster.vip_hosts else ()
 
 
 def _answer(vip: IPv4Address) -> Neighbour:
@@ -43,15 +43,15 @@ def network(cluster: Cluster, host: Host, facts: Facts) -> Iterator[Finding]:
             " another, as `ssh: {address: …}`",
         )
         return
-    vip = _vip_of(cluster, host)
-    subnets = [str(address.network) for address in own.addresses]
-    if vip is not None and not any(vip in address.network for address in own.addresses):
-        yield Finding(
-            host.name,
-            "network",
-            f"the VIP {vip} is outside the subnet of {own.name} ({', '.join(subnets)}), where it would have to live",
-            "choose a free address of that subnet as the VIP",
-        )
+    subnets = ", ".join(str(address.network) for address in own.addresses)
+    for vip in _vips_of(cluster, host):
+        if not any(vip in address.network for address in own.addresses):
+            yield Finding(
+                host.name,
+                "network",
+                f"the VIP {vip} is outside the subnet of {own.name} ({subnets}), where it would have to live",
+                "choose a free address of that subnet as the VIP",
+            )
 
 
 def _addresses(identity: HostIdentity) -> str:
@@ -65,7 +65,7 @@ def _addresses(identity: HostIdentity) -> str:
 
 
 def networks(cluster: Cluster, facts: Mapping[str, Facts]) -> Iterator[Finding]:
-    """Whether the VIP is free or ours, and whether what must differ does."""
+    """Whether every VIP is free or ours, and whether what must differ does."""
     identities = {name: seen[Identity()] for name, seen in facts.items()}
     yield from _foreign_vip(cluster, facts, identities)
     yield from _same(
@@ -85,15 +85,13 @@ def networks(cluster: Cluster, facts: Mapping[str, Facts]) -> Iterator[Finding]:
 def _foreign_vip(
     cluster: Cluster, facts: Mapping[str, Facts], identities: Mapping[str, HostIdentity]
 ) -> Iterator[Finding]:
-    """Judged only when all control-plane hosts were read: one that was not may be the one that holds it."""
-    vip = cluster.settings.endpoint.vip
-    if vip is None or any(host.name not in facts for host in cluster.control_planes):
+    """Judged only when all hosts were read that may hold it: one that was not may be the one that does."""
+    if any(host.name not in facts for host in cluster.vip_hosts):
         return
-    if any(identity.interface_of(vip) for identity in identities.values()):
-        return
+    free = [vip for vip in cluster.vips if not any(identity.interface_of(vip) for identity in identities.values())]
     # One of them may have taken it between its own answer and the others': a keepalived that has just started.
     ours = {interface.mac for identity in identities.values() for interface in identity.interfaces}
-    for host in cluster.control_planes:
+    for host, vip in product(cluster.vip_hosts, free):
         answer = facts[host.name][_answer(vip)]
         if answer is not None and answer not in ours:
             yield Finding(

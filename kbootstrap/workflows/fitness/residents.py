@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kbootstrap.components import etcd, nginx
-from kbootstrap.components.packages import has_proxy
+from kbootstrap.components import edge, etcd, nginx
+from kbootstrap.components.packages import has_edge, has_proxy
 from kbootstrap.facts.fact import Fact, Facts
 from kbootstrap.facts.guard import Guard
 from kbootstrap.facts.ports import PODS, Listener, Listeners
 from kbootstrap.facts.services import RunningServices
+from kbootstrap.model.applications import HTTP_PORT, HTTPS_PORT
 from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.workflows.fitness.finding import Finding
 from kbootstrap.workflows.footprint import ALL_UNITS, units
@@ -75,6 +76,13 @@ def ports(cluster: Cluster, host: Host) -> list[Port]:
         found += [Port(settings.endpoint.port, "the proxy to the API")]
     if has_proxy(cluster, host):
         found += [Port(nginx.ALIVE_PORT, "the proxy's health")]
+    if has_edge(cluster, host):
+        found += [
+            Port(HTTP_PORT, "applications"),
+            Port(HTTPS_PORT, "applications"),
+            Port(edge.ALIVE_PORT, "the applications' proxy's health"),
+            *(Port(one.port, f"the application {name}") for name, one in settings.applications.items() if one.port),
+        ]
     if host.is_node:
         found += [Port(10250, "kubelet"), Port(10248, "kubelet's health"), Port(10256, "kube-proxy's health")]
     if host.is_node and settings.network.cni == "flannel" and settings.flannel.backend == "vxlan":

@@ -29,7 +29,7 @@ def test_the_default_lab_is_three_and_two_at_the_usual_addresses() -> None:
 @given(
     control_planes=st.integers(0, 10),
     workers=st.integers(0, 60),
-    etcd=st.integers(0, 19),
+    etcd=st.integers(0, 10),
     bare=st.integers(0, 154),
     third=st.integers(0, 255),
 )

@@ -118,6 +118,7 @@ def test_examples_show_what_they_promise(tmp_path: Path) -> None:
         cluster = load_inventory(path, environ={}, local=False)
         assert len(cluster.control_planes) == topology.control_planes
         assert len(cluster.etcd_members) == (topology.etcd or topology.control_planes)
+        assert len(cluster.load_balancers) == topology.load_balancers
         assert cluster.settings.endpoint.mode == topology.endpoint, name
 
 
@@ -155,5 +156,5 @@ def test_the_schema_can_be_asked() -> None:
     assert keys_at(("hosts",)) == []
     assert keys_at(("no", "such", "place")) == []
     assert keys_at(("hosts", "x", "ssh", "sudo_password")) == ["env", "file"]
-    assert list(places_of("vip")) == ["cluster.endpoint.vip"]
+    assert list(places_of("vip")) == ["cluster.endpoint.vip", "load_balancer.instances.*.vip"]
     assert "hosts.*.address" in list(places_of("address"))

@@ -63,7 +63,7 @@ def _probes(cluster: Cluster, stage: Stage, pods: Mapping[str, Pod], own: Pod) -
     """The requests of one host: its own, and those that its pod makes for it."""
     service = f"{manifests.CLUSTER_SERVICE}.{stage.namespace}"
     port, any_pod = manifests.SERVICE_PORT, f"{manifests.APP}-"
-    vip = cluster.settings.endpoint.vip
+    vip = cluster.settings.endpoint.vip if cluster.settings.endpoint.mode == "vip" else None
     doors = {host.name: str(host.address) for host in cluster.nodes if host.name in pods}
     doors |= {"the VIP": str(vip)} if vip else {}
     full = f"{service}.svc.{cluster.settings.network.domain}"
