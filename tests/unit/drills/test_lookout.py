@@ -17,10 +17,8 @@ ELECTED = (
     '{"level":"info","ts":"2026-11-21T10:00:52.412101Z","logger":"raft","caller":"v3/raft.go:1",'
     '"msg":"raft.node: 1f2e3d elected leader 9a8b7c at term 7"}'
 )
-LEASE = "I1121 10:12:02.12 4711 leaderelection.go:272] \"Successfully acquired lease\" lock=\"kube-system/kube-scheduler\""
+LEASE = 'I1121 10:12:02.1 47 leaderelection.go:272] "Successfully acquired lease" lock="kube-system/kube-scheduler"'
 OLD_LEASE = "I1121 10:12:02.1 47 leaderelection.go:258] successfully acquired lease kube-system/kube-controller-manager"
-    "I1121 10:12:02.1 4711 leaderelection.go:258] successfully acquired lease kube-system/kube-controller-manager"
-)
 UNREADY = "198.18.50.12 is unready: /readyz says 500"
 
 

@@ -1,0 +1,219 @@
+"""A drill from one end to the other, on hosts that are played: what refuses it, what it finds, what it leaves."""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from kbootstrap.drills import runner, striking
+from kbootstrap.drills.drill import Drill, Fault
+from kbootstrap.drills.result import DrillResult, Kind, Verdict
+from kbootstrap.drills.runner import Order, run_drill
+from kbootstrap.drills.steady import Steadiness
+from kbootstrap.errors import KbootstrapError, Locked, Unreachable
+from kbootstrap.model.cluster import Cluster
+from kbootstrap.model.drills import Drills
+from kbootstrap.probes import ledger
+from kbootstrap.probes.recording import Recording
+from kbootstrap.transport.connection import Connection
+from tests.fakes import FakeConnection
+from tests.unit.drills.stage import ARM, HEAL, VIP, drill, status
+
+CLUSTER = replace(VIP, settings=VIP.settings.model_copy(update={"drills": Drills(production=False)}))
+STRIKE = "systemctl kill --signal=KILL x.service"
+FAULT = Fault("kill x on cp2", ("cp2",), {"cp2": STRIKE}, {"cp2": "systemctl start x.service"}, seconds=0.0)
+
+
+@dataclass
+class World:
+    """What a drill meets: hosts, a cluster's condition, what the probes see."""
+
+    unreachable: Mapping[str, KbootstrapError] = field(default_factory=dict)
+    troubles: list[tuple[str, ...]] = field(default_factory=list)
+    """At each look; none any more when they are used up."""
+    lost: tuple[str, ...] = ()
+    failed: list[str] = field(default_factory=list)
+    """Why requests fail before anything is done."""
+    locked: bool = False
+    probed: bool = False
+
+    def __post_init__(self) -> None:
+        self.hosts = {host.name: FakeConnection(host.name) for host in CLUSTER.hosts}
+        lock = re.compile("(?s)umask 022.*flock.*")
+        for host in self.hosts.values():
+            host.expect(ARM)
+            host.expect(HEAL)
+            host.expect(f"set -eu\n{STRIKE}\n")
+            host.expect(lock, "busy" if self.locked else "held\n")
+            host.expect(re.compile("(?s).*mark.json.*"), "\x1e\n0123456789abcdef\n")
+            host.expect(re.compile("(?s).*monitor address.*"), "listens\n")
+            host.expect(re.compile("rm -rf /run/kbootstrap/lookout-.*"))
+            host.expect(re.compile(".*journal.jsonl.*"))
+
+    @contextmanager
+    def reached(self, _cluster: Cluster) -> Iterator[tuple[dict[str, Connection], Mapping[str, KbootstrapError]]]:
+        yield dict(self.hosts), self.unreachable
+
+    def look(self, _cluster: Cluster, _connections: object) -> Steadiness:
+        return Steadiness(status(CLUSTER), self.troubles.pop(0) if self.troubles else ())
+
+    @contextmanager
+    def probing(self, *_: object) -> Iterator[Recording]:
+        self.probed = True
+        recording = Recording(("api-new", "write-new"))
+        yield recording
+        recording.ledgers = (ledger.Verdict("the API", 10, 0, 0, self.lost),)
+
+    def calm(self, *_: object) -> list[str]:
+        return self.failed
+
+    def done(self, word: str) -> list[str]:
+        """The hosts to which something was done."""
+        return [name for name, host in self.hosts.items() if any(word in line for line in host.commands)]
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
+    made = World()
+    enter(made, monkeypatch, tmp_path)
+    return made
+
+
+def enter(made: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr("kbootstrap.facts.fact.secrets.token_hex", lambda _count: "0123456789abcdef")
+    monkeypatch.setattr(runner, "reached", made.reached)
+    monkeypatch.setattr(runner, "look", made.look)
+    monkeypatch.setattr(striking, "look", made.look)
+    monkeypatch.setattr(runner, "probed", made.probing)
+    monkeypatch.setattr(runner, "wait_until_calm", made.calm)
+    monkeypatch.setattr(striking, "CALM_SECONDS", 0.0)
+    monkeypatch.setattr(runner, "GRACE_SECONDS", 0.0)
+
+
+def run(one: Drill | None = None, cluster: Cluster = CLUSTER, order: Order | None = None) -> DrillResult:
+    return run_drill(cluster, one or drill(lambda _ground: FAULT), order or Order(), lambda _event: None)
+
+
+def test_it_passes(world: World) -> None:
+    result = run()
+    assert (result.verdict, result.problems, result.hosts) == (Verdict.PASSED, (), ("cp2",))
+    assert [moment.kind for moment in result.moments] == [
+        Kind.STEADY,
+        Kind.ARMED,
+        Kind.FAULT,
+        Kind.RECOVER,
+        Kind.STEADY_AGAIN,
+    ]
+    assert world.done(STRIKE) == ["cp2"]
+    assert result.setting["Kubernetes"] == str(CLUSTER.kubernetes)
+    assert result.began <= datetime.now(UTC)
+    assert all(host.held == [] for host in world.hosts.values())
+
+
+def test_every_host_notes_that_it_began_and_how_it_ended(world: World) -> None:
+    run()
+    for host in world.hosts.values():
+        noted = [line for line in host.commands if "journal.jsonl" in line]
+        assert ['"started"' in noted[0], '"ok"' in noted[-1], len(noted)] == [True, True, 2]
+
+
+def test_a_lost_write_fails_it(world: World) -> None:
+    world.lost = ("write-new-0000007",)
+    result = run()
+    assert result.verdict is Verdict.FAILED
+    assert result.problems == ("1 acknowledged writes are not in the API, such as write-new-0000007",)
+
+
+def test_users_depend_on_it(world: World) -> None:
+    result = run(cluster=VIP)
+    assert result.verdict is Verdict.REFUSED
+    assert "users depend on" in result.problems[0]
+    assert all(host.ran == [] for host in world.hosts.values())
+    assert run(cluster=VIP, order=Order(allowed=VIP.name)).verdict is Verdict.PASSED
+
+
+def test_a_degraded_cluster_is_refused(world: World) -> None:
+    world.troubles = [("cp3: its etcd member does not answer",)]
+    result = run()
+    assert (result.verdict, result.problems) == (
+        Verdict.REFUSED,
+        ("the cluster is degraded", "cp3: its etcd member does not answer"),
+    )
+    assert (world.probed, world.done("systemd-run"), world.done(STRIKE)) == (False, [], [])
+
+
+def test_a_host_that_cannot_be_reached_is_a_degraded_cluster(world: World) -> None:
+    world.unreachable = {"w1": Unreachable("no route to host")}
+    assert run().problems == ("the cluster is degraded", "w1 cannot be reached: no route to host")
+    assert not world.done("flock")
+
+
+def test_another_run_has_the_lock(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def locked(*_: object) -> Iterator[None]:
+        raise Locked("anna is running `up` on this cluster")
+        yield
+
+    monkeypatch.setattr(runner, "locked", locked)
+    result = run()
+    assert (result.verdict, result.problems) == (Verdict.REFUSED, ("anna is running `up` on this cluster",))
+    assert not world.probed
+
+
+def test_requests_fail_before_anything_is_done(world: World) -> None:
+    world.failed = ["api-new: 3 requests failed; first: refused"]
+    result = run()
+    assert result.verdict is Verdict.REFUSED
+    assert result.problems[1:] == ("api-new: 3 requests failed; first: refused",)
+    assert not world.done("systemd-run")
+
+
+def test_no_quorum_would_be_left(world: World) -> None:
+    both = replace(FAULT, hosts=("cp1", "cp2"))
+    result = run(drill(lambda _ground: both))
+    assert (result.verdict, result.problems) == (
+        Verdict.REFUSED,
+        ("1 of 3 etcd members would be left, and 2 are needed",),
+    )
+    assert not world.done("systemd-run")
+
+
+def test_what_the_inventory_lacks(world: World) -> None:
+    result = run(drill(lambda _ground: FAULT, needs=lambda _cluster: "there is no power switch"))
+    assert (result.verdict, result.problems) == (Verdict.REFUSED, ("not possible here: there is no power switch",))
+    assert not world.done("flock")
+
+
+def test_not_steady_again_is_a_failure(world: World) -> None:
+    world.troubles = [(), ("w1: the node is not Ready",), ("w1: the node is not Ready",)]
+    result = run(drill(lambda _ground: FAULT, healing=0.0))
+    assert result.verdict is Verdict.FAILED
+    assert result.problems[-1] == "w1: the node is not Ready"
+    assert result.recovery is None
+
+
+def test_an_interrupt_before_anything_was_done_is_no_result(world: World) -> None:
+    def interrupted(_ground: object) -> Fault:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(drill(interrupted))
+    assert not world.done("systemd-run")
+
+
+def test_what_a_killed_drill_has_left_is_undone_first_and_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made = World()
+    mark = '{"run": "r", "drill": "partition", "who": "me@there", "since": "10:00"}'
+    host = made.hosts["cp3"] = FakeConnection("cp3")
+    host.expect(re.compile("(?s).*cat .*mark.json.*"), f"{mark}\n\x1e\n0123456789abcdef\n")
+    host.expect(re.compile("(?s).*"), "held\n")
+    enter(made, monkeypatch, tmp_path)
+    result = run()
+    assert result.verdict is Verdict.PASSED
+    assert result.remarks == ("cp3: the drill partition of me@there (10:00) was cut short; it is undone now",)
+    assert len([line for line in host.commands if HEAL.fullmatch(line)]) == 1
