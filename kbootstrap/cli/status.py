@@ -197,7 +197,7 @@ def _drills(found: "Status", drilled: "Sequence[DrillResult]") -> Iterator[str]:
     passed = len(drilled) - len(failed)
     yield f"{BAD if failed else GOOD} {passed} of {len(drilled)} passed, {old} ago: run {escape(drilled[0].run)}"
     for result in failed:
-        why = next(iter(result.problems), "")
+        why = next(iter(result.problems), "").partition("\n")[0]
         yield f"{BAD} {escape(result.drill)} {result.verdict}{escape(f': {why}' if why else '')}"
 
 

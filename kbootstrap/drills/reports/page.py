@@ -124,11 +124,12 @@ def html(results: Sequence[DrillResult]) -> bytes:
     shared = _shared([result for result in results if result.setting])
     single = results[0] if len(results) == 1 else None
     cluster = ", ".join(dict.fromkeys(result.cluster for result in results))
-    runs = ", ".join(dict.fromkeys(result.run for result in results))
+    run, *others = dict.fromkeys(result.series or result.run for result in results)
+    runs = f"run {run}{f' and {len(others)} more' if others else ''}"
     seconds = sum(result.seconds for result in results)
     page = Page(
         title=f"{single.title} · {cluster}" if single else f"Failover drills · {cluster}",
-        subtitle=f"{min(result.began for result in results):%Y-%m-%d %H:%M:%S} UTC · {_minutes(seconds)} · run {runs}",
+        subtitle=f"{min(result.began for result in results):%Y-%m-%d %H:%M:%S} UTC · {_minutes(seconds)} · {runs}",
         good=all(result.verdict is Verdict.PASSED for result in results),
         verdict="; ".join(filter(None, (tally(results), ledger_sentence(results)))),
         setting=tuple(shared.items()),
@@ -174,9 +175,7 @@ def _part(result: DrillResult, number: int, shared: dict[str, str]) -> Part:
         problems=result.problems,
         remarks=result.remarks,
         moments=tuple(
-            MomentRow(
-                f"{moment.at - zero:+.2f} s", str(moment.kind), TONES.get(moment.kind, ""), moment.text, moment.host
-            )
+            MomentRow(_since(moment.at - zero), str(moment.kind), TONES.get(moment.kind, ""), moment.text, moment.host)
             for moment in sorted(result.moments, key=lambda moment: moment.at)
         ),
         close=_close(result, seen, probes, fault) if seen and fault is not None else None,
@@ -190,6 +189,10 @@ def _part(result: DrillResult, number: int, shared: dict[str, str]) -> Part:
     )
 
 
+def _since(seconds: float) -> str:
+    return f"{round(seconds, 2) + 0.0:+.2f} s"  # no minus before a zero
+
+
 def _limit(measured: Measured) -> LimitRow:
     limit, seconds = measured.limit, measured.seconds
     used = 100.0 if seconds is None or (not limit.seconds and seconds) else 100 * seconds / (limit.seconds or 1)
@@ -199,24 +202,26 @@ def _limit(measured: Measured) -> LimitRow:
 
 
 def _lines(result: DrillResult) -> list[Moment]:
-    """The moments that are drawn; of what several hosts tell, the first."""
+    """The moments that are drawn: who noticed first, and of the rest each text once, whoever told it."""
     told: dict[tuple[Kind, str], list[Told]] = {}
     for moment in result.moments:
         if moment.kind in TONES:
-            told.setdefault((moment.kind, moment.text), []).append(moment)
+            told.setdefault((moment.kind, "" if moment.kind is Kind.DETECTED else moment.text), []).append(moment)
     return [Moment(moments[0].at, _label(moments), TONES[moments[0].kind]) for moments in told.values()]
 
 
 def _label(told: Sequence[Told]) -> str:
     first = told[0]
     words = first.text if first.kind is Kind.LEADER else str(first.kind)
-    return f"{words} ({first.host})" if first.host and len(told) == 1 else words
+    alone = len(told) == 1 or first.kind is Kind.DETECTED
+    return f"{words} ({first.host})" if first.host and alone else words
 
 
 def _close(result: DrillResult, seen: Observation, probes: Sequence[ProbeSummary], fault: float) -> Drawing | None:
-    """The fault and what it led to, until everything answered again; None where that is nearly all that was seen."""
-    answered = [outage.ended for probe in probes for outage in probe.outages if outage.ended > fault]
-    led_to = [moment.at for moment in result.moments if moment.kind in RESPONSES]
+    """The fault and what it led to until it was undone; None where that is nearly all that was seen."""
+    undone = next((moment.at for moment in result.moments if moment.kind is Kind.RECOVER), seen.ended)
+    answered = [outage.ended for probe in probes for outage in probe.outages if outage.began < undone]
+    led_to = [moment.at for moment in result.moments if moment.kind in RESPONSES and moment.at < undone]
     began = max(seen.began, fault - BEFORE)
     ended = min(seen.ended, max([began + CLOSE_SECONDS, *(at + AFTER for at in (*answered, *led_to))]))
     if not probes or ended - began > SHARE * (seen.ended - seen.began):
@@ -226,7 +231,7 @@ def _close(result: DrillResult, seen: Observation, probes: Sequence[ProbeSummary
 
 def _reasons(probe: ProbeSummary, zero: float) -> list[ReasonRow]:
     return [
-        ReasonRow(probe.name, reason, f"{count:,}", f"{first - zero:+.2f} s") for reason, count, first in reasons(probe)
+        ReasonRow(probe.name, reason, f"{count:,}", _since(first - zero)) for reason, count, first in reasons(probe)
     ]
 
 
