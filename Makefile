@@ -61,7 +61,8 @@ e2e: $(VENV)/.installed lab-packages test-packages ## Tests on real hosts of the
 
 test-backups: $(VENV)/.installed lab-packages test-packages ## Backups with a real object store, and restores, on hosts of their own
 	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"
-	@$(BIN)/pytest -m long tests/e2e/test_backup.py tests/e2e/test_backup_members.py tests/e2e/test_restore.py
+	@$(BIN)/pytest -m long tests/e2e/test_backup.py tests/e2e/test_backup_members.py \
+	  tests/e2e/test_backup_load.py tests/e2e/test_restore.py
 
 test-upgrades: $(VENV)/.installed lab-packages test-packages ## Minor by minor through four versions: each is minutes of building
 	@for version in $$(sed -n 's/^PATH = (\(.*\))/\1/p' tests/e2e/test_upgrade_path.py | tr -d '",'); do \

@@ -85,6 +85,7 @@ class Program:
     rclone: PurePosixPath = RCLONE
     retention: PurePosixPath = RETENTION
     spare: int = 128 * 2**20
+    answer_seconds: int = 5
     hash_seconds: int = 120
     copy_seconds: int = 3600
     stale: int = 24 * 60

@@ -38,6 +38,7 @@ ORDER = (
     "test_topologies",
     "test_backup",
     "test_backup_members",
+    "test_backup_load",
     "test_kill",
     "test_upgrade_path",
 )
