@@ -10,6 +10,7 @@ from kbootstrap.model.cluster import Cluster, Host
 KUBECTL = "/usr/local/bin/kubectl"
 CA = "/etc/kubernetes/pki/ca.crt"
 ETCDCTL = "/usr/local/bin/etcdctl"
+LIBEXEC = "/opt/kbootstrap/libexec"
 
 RAFT_ENTRIES_BEHIND = 1000
 """How far apart members may be: they are asked one after another while clients write on, and a follower that is
@@ -126,6 +127,17 @@ def endpoint_ready(scope: Scope) -> Check:
     )
 
 
+def balancer_ready(scope: Scope) -> Check:
+    """The host's own proxies live, and it would take a virtual IP."""
+    return Check(
+        "balancer-ready",
+        f"systemctl is-active --quiet kube-endpoint-keepalived &&"
+        f" {LIBEXEC}/endpoint-alive && {LIBEXEC}/endpoint-useful",
+        deadline=60,
+        hint="on the host: journalctl -u kube-endpoint-keepalived -u kube-endpoint-nginx -u kube-edge-nginx",
+    )
+
+
 def nodes_ready(scope: Scope) -> Check:
     """Every host that the run is about, and that should be a node, is one and Ready."""
     nodes = [node.name for node in scope.hosts if node.is_node]
@@ -160,6 +172,7 @@ CHECKS: Mapping[str, Callable[[Scope], Check]] = {
     "kubelet-healthy": kubelet_healthy,
     "node-ready": node_ready,
     "endpoint-ready": endpoint_ready,
+    "balancer-ready": balancer_ready,
     "nodes-ready": nodes_ready,
     "dns-ready": dns_ready,
 }

@@ -119,9 +119,11 @@ def converge(
 
 @contextmanager
 def connected(cluster: Cluster, limit: Sequence[str] = ()) -> Iterator[dict[str, Connection]]:
-    """Connections to the hosts wished for, and to what can be reached of the control plane, which has the keys."""
+    """Connections to the hosts wished for, and to what can be reached of the control plane, which has the keys, and of
+    the load balancers, which must be told when an apiserver goes.
+    """
     wanted = {host.name for host in limited(cluster, limit)}
-    asked = [host for host in cluster.hosts if host.name in wanted or host.is_control_plane]
+    asked = [host for host in cluster.hosts if host.name in wanted or host.is_control_plane or host.is_load_balancer]
     with reached(cluster, asked) as (connections, failures):
         require_all({name: failure for name, failure in failures.items() if name in wanted})
         yield connections

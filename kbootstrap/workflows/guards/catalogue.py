@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from types import MappingProxyType
 
+from kbootstrap.workflows.guards.addresses import vips_elsewhere
 from kbootstrap.workflows.guards.balancers import apiserver_away, out_of_balancers
 from kbootstrap.workflows.guards.drain import drained
 from kbootstrap.workflows.guards.pods import no_new_failures
@@ -17,5 +18,6 @@ GUARDS: Mapping[str, Guard] = MappingProxyType(
         "apiserver-away": apiserver_away,
         "drained": drained,
         "no-new-failures": no_new_failures,
+        "vips-elsewhere": vips_elsewhere,
     }
 )

@@ -52,6 +52,13 @@ def test_where_every_node_has_a_proxy_every_node_is_told() -> None:
         assert set(told(stage)) == {"cp1", "cp2", "cp3", "w1", "w2"}
 
 
+def test_load_balancers_of_the_cluster_s_own_are_told() -> None:
+    stage = serving(TOPOLOGIES["load-balancers"])
+    with out_of_balancers(stage.scene("cp1")):
+        assert told(stage) == {name: [OUT] for name in ("lb1", "lb2")}
+    assert told(stage) == {name: [OUT, IN] for name in ("lb1", "lb2")}
+
+
 def test_proxies_of_others_are_not_ours_to_tell() -> None:
     stage = serving(TOPOLOGIES["external-endpoint"])
     with out_of_balancers(stage.scene("cp1")):
