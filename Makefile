@@ -60,6 +60,7 @@ e2e: $(VENV)/.installed lab-packages test-packages ## Tests on real hosts of the
 	@$(BIN)/pytest -m "not long" tests/e2e
 
 test-backups: $(VENV)/.installed lab-packages test-packages ## Backups with a real object store, and restores, on hosts of their own
+	@scripts/install-packages rclone
 	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"
 	@$(BIN)/pytest -m long tests/e2e/test_backup.py tests/e2e/test_backup_members.py \
 	  tests/e2e/test_backup_load.py tests/e2e/test_restore.py

@@ -21,7 +21,7 @@ def require_complete(found: Collection[PurePosixPath], where: str) -> None:
     if missing:
         raise BackupIncomplete(
             f"{where} lacks {', '.join(missing)}: what is encrypted could not be read again",
-            hint="a host of etcd alone does not have these: put them on a control-plane host, from where they are kept",
+            hint="a host of etcd alone does not have these: --keys takes what `kbootstrap backup export-keys` wrote",
         )
 
 
