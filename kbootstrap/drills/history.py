@@ -16,8 +16,8 @@ from kbootstrap.probes.spec import RATE
 YEAR_SECONDS = 365.25 * 24 * 3600
 """The Julian year."""
 
-RESOLUTION = 1 / RATE
-"""Seconds between two requests of a probe. An outage that none of them felt may have been as long, and counts so."""
+INTERVAL = 1 / RATE
+"""Seconds between two requests of a probe, where a result does not say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,14 @@ class DrillHistory:
 
     @property
     def mttr(self) -> float | None:
-        """The mean of the outages; None where none was measured."""
-        return fmean(max(outage, RESOLUTION) for outage in self.outages) if self.outages else None
+        """The mean of the outages; None where none was measured.
+
+        An outage that no request felt may have been as long as the time between two of them, and counts so.
+        """
+        measured = [
+            max(result.outage, result.interval or INTERVAL) for result in self.finished if result.outage is not None
+        ]
+        return fmean(measured) if measured else None
 
     def availability(self, faults_per_year: float) -> Availability | None:
         """If this fault comes so often, and nothing else does."""

@@ -109,6 +109,8 @@ class DrillResult:
     setting: Mapping[str, str] = field(default_factory=dict)
     seen: Observation | None = None
     series: str = ""
+    interval: float | None = None
+    """Seconds between two requests of a probe; None where it is not known (see `value.interval`)."""
 
     @property
     def recovery(self) -> float | None:

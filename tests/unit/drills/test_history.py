@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kbootstrap.cli.drill_reports import fault_rates
 from kbootstrap.drills.history import (
-    RESOLUTION,
+    INTERVAL,
     YEAR_SECONDS,
     Availability,
     DrillHistory,
@@ -28,7 +28,7 @@ from tests.unit.drills.reports.made import WRITES, cut_short, refused, result, s
 from tests.unit.drills.reports.test_reports import shown
 
 MTTF = st.floats(1.0, 1e12)
-MTTR = st.floats(RESOLUTION, 1e9)
+MTTR = st.floats(INTERVAL, 1e9)
 OUTAGES = st.lists(st.floats(0, 1e4), min_size=1, max_size=20)
 
 
@@ -82,7 +82,7 @@ def test_the_mean_outage_and_the_rate_give_the_time_without_service(outages: lis
     found = one.availability(rate)
     assert found is not None
     assert one.mttr is not None
-    assert min(outages) - 1e-9 <= one.mttr <= max(*outages, RESOLUTION) + 1e-9
+    assert min(outages) - 1e-9 <= one.mttr <= max(*outages, INTERVAL) + 1e-9
     assert found.seconds_a_year <= rate * one.mttr * (1 + 1e-9)
     assert found.seconds_a_year == pytest.approx(rate * one.mttr / (1 + rate * one.mttr / YEAR_SECONDS))
 
@@ -110,7 +110,10 @@ def test_middle_and_spread(outages: list[float]) -> None:
 def test_an_outage_that_nobody_felt_may_have_been_as_long_as_the_time_between_two_requests() -> None:
     found = past([0.0]).availability(1)
     assert found is not None
-    assert found.mttr == RESOLUTION
+    assert found.mttr == INTERVAL == 0.02
+    slow = DrillHistory("vip", (replace(past([0.0]).last, interval=0.1),))
+    assert slow.mttr == 0.1
+    assert as_value([slow], Rates())["drills"][0]["availability"]["mttr_seconds"] == 0.1
 
 
 def test_an_outage_that_did_not_end_allows_nothing() -> None:

@@ -19,7 +19,9 @@ from tests.unit.drills.reports.made import cut_short, leader, lossy, refused, re
 
 def without_samples(found: DrillResult) -> DrillResult:
     since = since_began(found)
-    return replace(since, seen=since.seen and replace(since.seen, samples=Samples([])))
+    return replace(
+        since, interval=0.02 if found.seen else None, seen=since.seen and replace(since.seen, samples=Samples([]))
+    )
 
 
 def test_nothing_is_left_out_when_results_are_kept() -> None:
