@@ -12,9 +12,13 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=
 
 _GENTLY = """\
 renice -n 19 -p $$ >/dev/null
+echo 19 2>/dev/null >/proc/self/autogroup || :
 ionice -c 3 -p $$ 2>/dev/null || :
 """
-"""Everything that follows runs only when nothing else wants to; a kernel without such a disk scheduler does without."""
+"""Everything that follows runs only when nothing else wants to, as far as the kernel has what that takes.
+
+Where it groups processes by session, niceness counts between the groups (sched(7)).
+"""
 
 _IS_WHOLE = """\
 is_whole() {
