@@ -21,7 +21,7 @@ SEND_SECONDS = 900.0
 
 _PLACE = f"""\
 umask 077
-mkdir -p {PARENT} && cd {PARENT} && place=$(mktemp -d -p {PARENT} rehearsal.XXXXXXXX) && echo "$place" || exit 1
+mkdir -p PARENT && place=$(mktemp -d -p PARENT rehearsal.XXXXXXXX) && echo "$place" || exit 1
 set -- "$place"
 {KEEPER}"""
 """Says where it is, and takes it away when its stdin ends: that is when this machine closes it, or dies."""
@@ -33,15 +33,15 @@ done | head --lines=COUNT"""
 
 
 @contextmanager
-def host_scratch(connection: Connection, database_bytes: int) -> Iterator["HostScratch"]:
+def host_scratch(connection: Connection, database_bytes: int, parent: str = PARENT) -> Iterator["HostScratch"]:
     """A folder of a host, for root alone, and what runs in it; both are gone afterwards, also when this machine dies.
 
     Raises CommandFailed where there is no room.
     """
     with ExitStack() as stack:
-        folder = stack.enter_context(connection.hold(_PLACE))
+        folder = stack.enter_context(connection.hold(_PLACE.replace("PARENT", parent)))
         if not folder:
-            raise CommandFailed(f"no folder can be made in {PARENT}", host=connection.name)
+            raise CommandFailed(f"no folder can be made in {parent}", host=connection.name)
         place = HostScratch(connection, Path(folder), stack)
         stack.callback(place.stop)
         place.require_room(2 * database_bytes + SPARE_BYTES)
@@ -62,7 +62,7 @@ class HostScratch:
         free = int(self.connection.run(f"df --output=avail --block-size=1 {self.folder} | tail -n 1").require().text)
         if free < needed:
             raise CommandFailed(
-                f"{PARENT} has {free >> 20} MiB free, and a rehearsal needs {needed >> 20} MiB",
+                f"{self.folder.parent} has {free >> 20} MiB free, and a rehearsal needs {needed >> 20} MiB",
                 host=self.connection.name,
                 hint="rehearse on another host, or without --on here",
             )
