@@ -110,7 +110,7 @@ class DrillResult:
     seen: Observation | None = None
     series: str = ""
     interval: float | None = None
-    """Seconds between two requests of a probe; None where it is not known (see `value.interval`)."""
+    """Seconds between two requests of a probe; None where it is not known (see `probes.summary.interval`)."""
 
     @property
     def recovery(self) -> float | None:

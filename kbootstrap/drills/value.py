@@ -8,8 +8,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import pairwise
-from statistics import median
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -19,7 +17,7 @@ from kbootstrap.probes import ledger
 from kbootstrap.probes.recording import Account, Mark, Observation, Span
 from kbootstrap.probes.report import reasons
 from kbootstrap.probes.samples import Samples, Track
-from kbootstrap.probes.summary import ProbeSummary, summarize
+from kbootstrap.probes.summary import ProbeSummary, interval, summarize
 
 KIND: Literal["kbootstrap-drill/v1"] = "kbootstrap-drill/v1"
 
@@ -87,21 +85,11 @@ def as_json(results: Sequence[DrillResult]) -> str:
 def as_value(result: DrillResult) -> dict[str, Any]:
     """A result with everything but the single requests."""
     since = since_began(result)
-    since = replace(since, interval=since.interval or (interval(since.seen) if since.seen else None))
+    since = replace(since, interval=since.interval or (interval(since.seen.samples) if since.seen else None))
     value = KeptResult.model_validate(since).model_dump(mode="json")
     probes = [_probe(probe) for probe in summarize(since.seen).probes] if since.seen else []
     outage = since.outage if since.outage != math.inf else None
     return {"kind": KIND, **value, "recovery": since.recovery, "outage": outage, "probes": probes}
-
-
-def interval(seen: Observation) -> float | None:
-    """Seconds between two requests of the probe that sent most: what it did, which is what it was told or less."""
-    gaps = [
-        later - earlier
-        for track in sorted(seen.samples.tracks, key=lambda track: track.requests)[-1:]
-        for earlier, later in pairwise(sorted(track.began))
-    ]
-    return round(median(gaps), 3) if gaps else None
 
 
 def from_json(text: str | bytes, samples: Samples | None = None) -> DrillResult:

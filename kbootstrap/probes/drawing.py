@@ -11,7 +11,7 @@ from kbootstrap.probes import plot
 from kbootstrap.probes.plot import Axis, HostBars, Lane
 from kbootstrap.probes.recording import Observation
 from kbootstrap.probes.samples import Samples, Track
-from kbootstrap.probes.summary import ProbeSummary
+from kbootstrap.probes.summary import ProbeSummary, interval
 
 MARGIN = 120
 """Left of the axis, for names."""
@@ -99,7 +99,8 @@ class Drawing:
         zero: float | None = None,
     ) -> Self:
         """All of an observation; times on the axis are counted from `zero`, by default its beginning."""
-        axis = Axis(seen.began, seen.ended, seen.began if zero is None else zero)
+        column = max(plot.COLUMN_SECONDS, plot.COLUMN_REQUESTS * (interval(seen.samples) or 0.0))
+        axis = Axis(seen.began, seen.ended, seen.began if zero is None else zero, column)
         placed = _moments(moments, axis)
         top = GAP + (max(moment.row for moment in placed) + 1) * MARK_HEIGHT if placed else GAP
         outages = {probe.name: probe.outages for probe in probes}

@@ -15,6 +15,9 @@ WIDTH = 1000
 COLUMN_SECONDS = 0.1
 """The shortest time that is a column: five requests of a probe."""
 
+COLUMN_REQUESTS = 2
+"""So many at least, of probes that send more seldom."""
+
 HEIGHT = 72
 """Of a probe's part."""
 
@@ -44,6 +47,7 @@ class Axis:
     began: float
     ended: float
     zero: float
+    column_seconds: float = COLUMN_SECONDS
 
     def x(self, at: float) -> float:
         """Where a moment is; those outside are at the edge."""
@@ -52,8 +56,8 @@ class Axis:
 
     @property
     def step(self) -> int:
-        """The width of a column: of a short run, that of a tenth of a second."""
-        return max(1, round(WIDTH * COLUMN_SECONDS / max(self.ended - self.began, 1e-9)))
+        """The width of a column: of a short run, that of its seconds."""
+        return max(1, round(WIDTH * self.column_seconds / max(self.ended - self.began, 1e-9)))
 
     def column(self, at: float) -> int:
         """The left edge of the column that a moment falls into."""

@@ -5,10 +5,11 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from statistics import median
 
 from kbootstrap.probes.ledger import Verdict
 from kbootstrap.probes.recording import Account, Observation, Span
-from kbootstrap.probes.samples import Failure, Move, Track
+from kbootstrap.probes.samples import Failure, Move, Samples, Track
 
 SAME_OUTAGE_SECONDS = 1.0
 """Failures no further apart belong to one outage, although good requests may have come between: to other nodes."""
@@ -124,6 +125,13 @@ def summarize(seen: Observation) -> Summary:
 def during(spans: Sequence[Span], at: float) -> tuple[Span, ...]:
     """The phases that went on at a moment."""
     return tuple(span for span in spans if span.began <= at <= span.ended)
+
+
+def interval(samples: Samples) -> float | None:
+    """Seconds between two requests of the probe that sent most: what it did, which is what it was told or less."""
+    track = max(samples.tracks, key=lambda track: track.requests, default=None)
+    gaps = [later - earlier for earlier, later in pairwise(sorted(track.began))] if track else []
+    return round(median(gaps), 3) if gaps else None
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:
