@@ -59,6 +59,10 @@ class Axis:
         """The width of a column: of a short run, that of its seconds."""
         return max(1, round(WIDTH * self.column_seconds / max(self.ended - self.began, 1e-9)))
 
+    def width(self, x: int) -> int:
+        """Of the column whose left edge this is; the last may be narrower."""
+        return min(self.step, WIDTH - x)
+
     def column(self, at: float) -> int:
         """The left edge of the column that a moment falls into."""
         return min(int(self.x(at)), WIDTH - 1) // self.step * self.step
@@ -124,9 +128,9 @@ def lane(track: Track, axis: Axis, outages: Sequence[Outage]) -> Lane:
     medians = {x: height_of(percentile(sorted(values), 0.5) or 0.0) for x, values in columns.items()}
     return Lane(
         name=track.name,
-        slowest="".join(_column(x, HEIGHT - height_of(max(columns[x])), axis.step) for x in sorted(columns)),
-        median=_joined(medians, axis.step),
-        failures="".join(_column(x, _share(failed[x], len(columns.get(x, ()))), axis.step) for x in sorted(failed)),
+        slowest="".join(_column(x, HEIGHT - height_of(max(columns[x])), axis.width(x)) for x in sorted(columns)),
+        median=_joined(medians, axis),
+        failures="".join(_column(x, _share(failed[x], len(columns.get(x, ()))), axis.width(x)) for x in sorted(failed)),
         moves="".join(f"M{x} 0v6h2v-6z" for x in sorted({axis.column(move.began) for move in track.moves})),
         outages=tuple(_band(one, axis) for one in outages if one.ended >= axis.began and one.began <= axis.ended),
     )
@@ -187,9 +191,11 @@ def _column(x: int, height: float, width: int) -> str:
     return f"M{x} {HEIGHT}v-{height:g}h{width}v{height:g}z"
 
 
-def _joined(points: Mapping[int, float], step: int) -> str:
+def _joined(points: Mapping[int, float], axis: Axis) -> str:
     """A line through neighbours; a column without a point interrupts it."""
-    return "".join(f"{'L' if x - step in points else 'M'}{x} {points[x]:g}h{step}" for x in sorted(points))
+    return "".join(
+        f"{'L' if x - axis.step in points else 'M'}{x} {points[x]:g}h{axis.width(x)}" for x in sorted(points)
+    )
 
 
 def height_of(seconds: float) -> float:
