@@ -66,10 +66,8 @@ def rehearse(
     if schedule is not None:
         from kbootstrap.workflows.rehearsal import schedule as timers  # noqa: PLC0415
 
-        console.print(
-            timers.schedule(timers.Timetable(cluster.name, schedule, inventory.absolute(), key, origin)),
-            highlight=False,
-        )
+        paths = inventory.absolute(), key, origin, keys.absolute() if keys else None
+        console.print(timers.schedule(timers.Timetable(cluster.name, schedule, *paths, on)), highlight=False)
         return
     with watching(console) as emit, target_sources(cluster, emit) as targets:
         proof = workflow(cluster, Order(key, backup, origin, targets, keys, on), emit)

@@ -12,13 +12,18 @@ _SERVICE = ("UMask=0077", "Nice=10", "IOSchedulingClass=idle")
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
-    """When (systemd OnCalendar) which cluster's latest backup is rehearsed, with which key. Paths are absolute."""
+    """When (systemd OnCalendar) which cluster's latest backup is rehearsed, with which keys. Paths are absolute.
+
+    `on` names the host that it is done on; the timer is always this machine's.
+    """
 
     cluster: str
     calendar: str
     inventory: Path
     identity: Path
     origin: str | None = None
+    keys: Path | None = None
+    on: str | None = None
 
     @property
     def unit(self) -> str:
@@ -41,7 +46,8 @@ def schedule(wanted: Timetable, systemd: Systemd | None = None) -> str:
 def _job(wanted: Timetable) -> Job:
     words = [sys.executable, "-m", "kbootstrap.cli.main", "backup", "rehearse", "latest", "--json"]
     words += ["--inventory", str(wanted.inventory), "--identity", str(wanted.identity)]
-    words += ["--from", wanted.origin] if wanted.origin else []
+    for option, value in (("--from", wanted.origin), ("--keys", wanted.keys), ("--on", wanted.on)):
+        words += [option, str(value)] if value else []
     return Job(
         unit=wanted.unit,
         title=f"Rehearsal of the latest backup of {wanted.cluster}",

@@ -1,5 +1,6 @@
 """Rehearsals by themselves: the job."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from kbootstrap.workflows.rehearsal.schedule import Timetable, schedule
@@ -23,3 +24,9 @@ def test_a_timer_is_set_and_taken_away(systemd: LocalSystemd) -> None:
     assert said == "demo: no rehearsals on this machine"
     assert list(systemd.folder.iterdir()) == []
     assert "systemctl disable --now kbootstrap-rehearse-demo.timer" in asked(systemd)
+
+
+def test_everything_that_was_asked_for_is_in_it(systemd: LocalSystemd) -> None:
+    schedule(replace(timetable(), keys=Path("/root/keys.tar.age"), on="w1"), systemd)
+    service = (systemd.folder / "kbootstrap-rehearse-demo.service").read_text()
+    assert '"--from" "offsite" "--keys" "/root/keys.tar.age" "--on" "w1"' in service
