@@ -312,3 +312,18 @@ def test_the_timer_fires_and_can_be_taken_away(bed: Bed) -> None:
     assert bed.ssh("cp1", "systemctl list-timers --all --no-legend etcd-backup.timer") == ""
     bed.run("backup", "schedule", "every full moon").expect(3, "no calendar event")
     assert bed.plan() == {}
+
+
+def test_a_reset_keeps_local_backups_and_a_bare_host_is_restored_by_sftp(bed: Bed, key: Any, tmp_path: Path) -> None:
+    bed.kubectl("create configmap before --from-literal=a=b")
+    backup = made(bed)
+    bed.run("reset", "--yes", "--keep-data").expect()
+    kept = bed.ssh("cp1", "find /var/backups/kbootstrap -type f").splitlines()
+    assert any(path.endswith(f"/backups/{backup}.tar.age") for path in kept), kept
+    assert bed.ssh("cp1", "ls -d /etc/kubernetes/pki /var/lib/kbootstrap 2>/dev/null || true") == ""
+    identity = tmp_path / "key.txt"
+    identity.write_text(f"{key}\n")
+    outcome = bed.run("restore", "--from", "vault", "--identity", str(identity), "--yes", timeout=900)
+    outcome.expect(0, f"{backup} from vault", "is back after")
+    bed.note(outcome.timing)
+    assert bed.kubectl("get configmap before --output=jsonpath='{.data.a}'") == "b"
