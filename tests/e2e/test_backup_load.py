@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -25,7 +26,7 @@ from kbootstrap.workflows.backups.operate import run as make_backup
 from kbootstrap.workflows.converge import connected
 from kbootstrap.workflows.probing import WRITERS, ProbeSettings, probed
 from tests.e2e.bed import Bed
-from tests.e2e.conftest import PREFIX, BedFactory
+from tests.e2e.conftest import PREFIX, BedFactory, wait_until
 from tests.e2e.object_store import ObjectStore, bucket_target
 
 pytestmark = pytest.mark.long
@@ -88,16 +89,23 @@ def fill(bed: Bed) -> float:
         line = http.client.HTTPSConnection(server, timeout=30, context=tls)
         for number in range(first, OBJECTS, THREADS):
             body = {"metadata": {"name": f"object-{number}"}, "data": {"content": secrets.token_hex(OBJECT_BYTES // 2)}}
-            line.request(
-                "POST", "/api/v1/namespaces/load/configmaps", json.dumps(body), {"Content-Type": "application/json"}
-            )
-            answer = line.getresponse()
-            content = answer.read()
-            assert answer.status in (http.HTTPStatus.CREATED, http.HTTPStatus.CONFLICT), content
+            wait_until(partial(_written, line, json.dumps(body)), seconds=120, what=f"object {number}")
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(write, range(THREADS)))
     return time.monotonic() - began
+
+
+def _written(line: http.client.HTTPSConnection, body: str) -> bool:
+    """Whether the API has it; it ends connections now and then, and is out of the proxies when it is slow."""
+    try:
+        line.request("POST", "/api/v1/namespaces/load/configmaps", body, {"Content-Type": "application/json"})
+        answer = line.getresponse()
+        answer.read()
+    except (OSError, http.client.HTTPException):
+        line.close()
+        return False
+    return answer.status in (http.HTTPStatus.CREATED, http.HTTPStatus.CONFLICT)
 
 
 def database_bytes(bed: Bed) -> int:
