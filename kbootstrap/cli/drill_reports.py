@@ -62,7 +62,7 @@ def show(results: "Sequence[DrillResult]", files: Files, console: Console, *, js
     if not results:
         return
     folder = drills_folder(results[0].cluster)
-    page = files.html or folder / f"{results[0].series or results[0].run}.html"
+    page = files.html or kept.page_file(folder, results)
     options.write(page, html(results).decode())
     if files.junit is not None:
         options.write(files.junit, junit(results))

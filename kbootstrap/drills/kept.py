@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,8 +15,11 @@ from kbootstrap.probes.samples import Samples, read_samples, sample_lines
 SAMPLES_KEPT = 100
 """Drills whose single requests are kept, the newest: some 200 kB each."""
 
+PAGES_KEPT = 20
+"""HTML reports that are kept, the newest: of a suite a megabyte or two. They can be made again."""
+
 LATEST = "latest"
-_RESULT, _SAMPLES = ".json", ".samples.gz"
+_RESULT, _SAMPLES, _PAGE = ".json", ".samples.gz", ".html"
 
 
 def keep(result: DrillResult, folder: Path | None = None) -> Path:
@@ -34,6 +38,15 @@ def keep(result: DrillResult, folder: Path | None = None) -> Path:
             f"the drill's result cannot be kept: {error}", hint=f"make {place} writable, or set XDG_STATE_HOME"
         ) from error
     return file
+
+
+def page_file(folder: Path, results: Sequence[DrillResult]) -> Path:
+    """Where the HTML report of results that belong together is kept; the oldest ones make room for it."""
+    page = folder / f"{_series(results[0])}{_PAGE}"
+    others = sorted(one for one in folder.glob(f"*{_PAGE}") if one != page)
+    for old in others[: max(0, len(others) + 1 - PAGES_KEPT)]:
+        old.unlink(missing_ok=True)
+    return page
 
 
 def kept(folder: Path) -> list[DrillResult]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kbootstrap.drills import kept as module
-from kbootstrap.drills.kept import keep, kept, latest, of_run
+from kbootstrap.drills.kept import keep, kept, latest, of_run, page_file
 from kbootstrap.drills.reports.page import html
 from kbootstrap.drills.result import DrillResult
 from kbootstrap.drills.value import KeptObservation, KeptResult, since_began
@@ -98,6 +98,15 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed) as caught:
         keep(result(), tmp_path / "drills")
     assert "XDG_STATE_HOME" in str(caught.value.hint)
+
+
+def test_old_pages_make_room(tmp_path: Path) -> None:
+    for number in range(module.PAGES_KEPT + 5):
+        page_file(tmp_path, [replace(refused(), run=f"r{number:02}")]).write_text("")
+        page_file(tmp_path, [replace(refused(), run="x", series=f"r{number:02}")]).write_text("again")
+    pages = sorted(page.name for page in tmp_path.iterdir())
+    assert len(pages) == module.PAGES_KEPT
+    assert (pages[0], pages[-1]) == ("r05.html", "r24.html")
 
 
 def test_a_suite_is_kept_whole(tmp_path: Path) -> None:
