@@ -16,7 +16,7 @@ from kbootstrap.errors import PreflightFailed
 from kbootstrap.facts.identity import Identity
 from kbootstrap.pki import paths
 from kbootstrap.render.renderer import render
-from kbootstrap.steps.file import File
+from kbootstrap.steps.file import Absent, File
 from kbootstrap.steps.step import Step
 from kbootstrap.steps.unit import Unit
 
@@ -25,12 +25,16 @@ PROGRAM = "/usr/sbin/keepalived"
 CONFIG = CONFIG_FOLDER / "keepalived.conf"
 ALIVE_SCRIPT = LIBEXEC / "endpoint-alive"
 USEFUL_SCRIPT = LIBEXEC / "endpoint-useful"
+OTHERS_SCRIPT = LIBEXEC / "endpoint-others"
 
 TOP_PRIORITY = 200
 
 KUBELET_PORT = 10250
+KUBE_PROXY_PORT = 10256
+"""Where kube-proxy says how it is, over plain HTTP: a question that costs nobody anything."""
 ASKED_WORKERS = 5
 """Beside all control-plane hosts: enough to know that it is this host that is cut off."""
+LEAST_OTHERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class KeepalivedConfig:
     advert_interval: float
     instances: tuple[VrrpInstance, ...]
     useful: str
+    others_script: PurePosixPath | None
+    """None where too few others are there to tell who is cut off."""
     alive_script: PurePosixPath = ALIVE_SCRIPT
     useful_script: PurePosixPath = USEFUL_SCRIPT
     rt_priority: int = 50
@@ -78,6 +84,19 @@ class _Alive:
 class _Useful:
     port: int
     authority: PurePosixPath
+
+
+@dataclass(frozen=True, slots=True)
+class _Others:
+    """Whom to ask, as URLs. Twice `patience` (in seconds) and the interval of 1 s are the longest that a host which
+    hears nobody keeps the VIP: 2.4 s. It takes a millisecond to answer. A look that took longer than
+    `slow_microseconds` was made by a host that is too busy to look.
+    """
+
+    nodes: tuple[str, ...]
+    apiservers: tuple[str, ...]
+    patience: float = 0.7
+    slow_microseconds: int = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +135,7 @@ def keepalived(site: Site) -> list[Step]:
     return [
         File(ALIVE_SCRIPT, render("keepalived/alive.sh.j2", _Alive(ports)), 0o755),
         File(USEFUL_SCRIPT, _useful_script(site), 0o755),
+        *_others_script(site),
         File(CONFIG, render("keepalived/keepalived.conf.j2", _config(site))),
         service.file(UNIT),
         Unit(UNIT, (unit_path(UNIT), CONFIG), on_change="reload"),
@@ -136,6 +156,31 @@ def _useful_script(site: Site) -> bytes:
     return render("keepalived/connected.sh.j2", _Connected((*apiservers, *workers[:ASKED_WORKERS])))
 
 
+def _others(site: Site) -> _Others | None:
+    """Whom a control-plane host asks. None where only one could be asked: its silence says nothing of this host.
+
+    A load balancer has `_Connected` for that.
+    """
+    nodes = [node for node in site.cluster.nodes if node != site.host]
+    if site.host.is_load_balancer or len(nodes) < LEAST_OTHERS:
+        return None
+    control_planes = [node.address for node in nodes if node.is_control_plane]
+    workers = [node.address for node in nodes if not node.is_control_plane]
+    asked = (*control_planes, *workers[:ASKED_WORKERS])
+    port = site.cluster.settings.endpoint.port
+    return _Others(
+        nodes=tuple(f"http://{address}:{KUBE_PROXY_PORT}/livez" for address in asked),
+        apiservers=tuple(f"https://{address}:{port}/livez" for address in control_planes),
+    )
+
+
+def _others_script(site: Site) -> list[Step]:
+    others = _others(site)
+    if others is None:
+        return [Absent(OTHERS_SCRIPT)]
+    return [File(OTHERS_SCRIPT, render("keepalived/others.sh.j2", others), 0o755)]
+
+
 def _config(site: Site) -> KeepalivedConfig:
     settings, holders = site.cluster.settings.keepalived, site.cluster.vip_hosts
     is_tier = site.host.is_load_balancer
@@ -150,6 +195,7 @@ def _config(site: Site) -> KeepalivedConfig:
         useful="This host reaches nobody of the cluster: it may be cut off."
         if is_tier
         else "The local proxy reaches no apiserver that is ready: this host may be cut off.",
+        others_script=OTHERS_SCRIPT if _others(site) else None,
     )
 
 

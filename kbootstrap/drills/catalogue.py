@@ -1,7 +1,7 @@
 """All drills, in the order of a suite: what costs least comes first."""
 
 from kbootstrap.drills.drill import Drill
-from kbootstrap.drills.faults import apiserver, endpoint, etcd, leaders, members, network, partition, power
+from kbootstrap.drills.faults import apiserver, disk, endpoint, etcd, leaders, members, network, partition, power
 from kbootstrap.errors import InvalidInput
 
 DRILLS: tuple[Drill, ...] = (
@@ -20,6 +20,7 @@ DRILLS: tuple[Drill, ...] = (
     partition.OUTBOUND,
     power.VIP_HOLDER,
     power.WORKER,
+    disk.FULL,
     members.MEMBER_WIPE,
     power.COLD_RESTART,
     members.QUORUM_LOSS,

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +55,8 @@ class Power:
             if process.stdout.readline().strip() != READY.encode():
                 raise CommandFailed("the watchdog that gives the power back did not start", command=" ".join(WATCHDOG))
             yield
-            process.stdin.write(DISARM)
+            with suppress(BrokenPipeError):  # its time was over
+                process.stdin.write(DISARM)
         finally:
             process.stdin.close()
             process.wait(SWITCH_SECONDS)

@@ -28,6 +28,12 @@ class Steadiness:
     troubles: tuple[str, ...]
 
 
+def status_now(cluster: Cluster, connections: Mapping[str, Connection]) -> tuple[str, ...]:
+    """What `status` says now that is not as it should be."""
+    status = status_through(cluster, connections)
+    return tuple(f"{trouble.where}: {trouble.what}" for trouble in degraded(status, cluster.settings))
+
+
 def look(cluster: Cluster, connections: Mapping[str, Connection]) -> Steadiness:
     """One look at all hosts."""
     status = status_through(cluster, connections)

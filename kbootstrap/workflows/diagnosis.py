@@ -17,6 +17,9 @@ RAFT_LAG = 1_000
 DATABASE_SHARE = 0.8
 """Of the quota, from which on the database is called large: at 1 etcd takes no more writes."""
 
+LEAST_DISK_BYTES = 128 * 2**20
+"""Two segments of etcd's log: it makes each whole before it writes in it, and ends where it cannot."""
+
 BY_HAND = "`kbootstrap up` installs and starts what should run; on the host: journalctl -u {unit} -n 50"
 
 
@@ -39,7 +42,7 @@ def troubles(status: Status, settings: Settings) -> list[Trouble]:
 
 def degraded(status: Status, settings: Settings) -> list[Trouble]:
     """What keeps the cluster from serving as it should, or leaves it without what it has in reserve, now."""
-    sources = (_unreachable, _endpoint, _vip, _quorum, _members, _services, _health, _nodes)
+    sources = (_unreachable, _endpoint, _vip, _quorum, _members, _disks, _services, _health, _nodes)
     return [trouble for source in sources for trouble in source(status, settings)]
 
 
@@ -120,6 +123,15 @@ def _members(status: Status, settings: Settings) -> Iterator[Trouble]:
                 host,
                 f"its etcd database has {member.db_bytes / 2**20:.0f} MiB of {settings.etcd.quota_bytes / 2**20:.0f}",
                 "`etcdctl defrag` on the host, one member at a time; or raise etcd: {quota_bytes: …}",
+            )
+
+
+def _disks(status: Status, _: Settings) -> Iterator[Trouble]:
+    for host, space in status.disks.items():
+        if space.mount and space.free_bytes < LEAST_DISK_BYTES:
+            free = f"{space.free_bytes / 2**20:.0f} MiB are left on {space.mount}"
+            yield Trouble(
+                host, f"its disk with etcd's data is full: {free}", "make room there; etcd then starts by itself"
             )
 
 

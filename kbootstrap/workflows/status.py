@@ -7,12 +7,13 @@ from statistics import median
 from typing import Any
 
 from kbootstrap.checks.catalogue import KUBECTL
-from kbootstrap.components import endpoint
+from kbootstrap.components import endpoint, etcd
 from kbootstrap.components.binaries import LOCAL_BIN
 from kbootstrap.components.packages import has_proxy
 from kbootstrap.engine.journal import HOST_JOURNAL, parse_entries
 from kbootstrap.engine.lock import NOTE, Owner, parse_note
 from kbootstrap.errors import KbootstrapError
+from kbootstrap.facts.disks import DiskSpace, Space
 from kbootstrap.facts.drills import DrillMark, Mark
 from kbootstrap.facts.etcd import EtcdStatus, MemberStatus
 from kbootstrap.facts.fact import Fact, Facts, read
@@ -40,6 +41,7 @@ _NODES = KubeNodes(KUBECTL)
 _ETCD = EtcdStatus(LOCAL_BIN / "etcdctl")
 _CERTIFICATES = CertificateExpiry()
 _DRILL = DrillMark()
+_ETCD_DISK = DiskSpace(etcd.DATA)
 _PROXIED = ProxiedServers(endpoint.PROGRAM)
 
 CONNECT_SECONDS = 4.0
@@ -119,6 +121,8 @@ class Status:
     vip_holders: tuple[str, ...]
     passed_over: tuple[PassedOver, ...]
     members: Mapping[str, MemberStatus | None]
+    disks: Mapping[str, Space]
+    """Where etcd's data are, of each host that could be read."""
     parts: tuple[Part, ...]
     stopped: tuple[Service, ...]
     api: ApiView | None
@@ -182,7 +186,7 @@ def status_facts(cluster: Cluster, host: Host) -> Sequence[Fact[Any]]:
     if host.is_control_plane:
         found += [*_healths(cluster, host).values(), _NODES]
     if host.is_etcd:
-        found.append(_ETCD)
+        found += [_ETCD, _ETCD_DISK]
         found += [BACKUPS] if cluster.settings.backup.on else []
     return found
 
@@ -213,6 +217,7 @@ def condition(cluster: Cluster, seen: Mapping[str, Facts], unreachable: Mapping[
         vip_holders=tuple(n for n, facts in seen.items() if vip and facts[Identity()].interface_of(vip)),
         passed_over=tuple(_passed_over(cluster, seen)),
         members={host.name: seen[host.name][_ETCD] if host.name in seen else None for host in cluster.etcd_members},
+        disks={host.name: seen[host.name][_ETCD_DISK] for host in cluster.etcd_members if host.name in seen},
         parts=tuple(_parts(cluster, seen, api)),
         stopped=tuple(_stopped(cluster, seen)),
         api=api,

@@ -18,7 +18,7 @@ from kbootstrap.model.cluster import Cluster, Host
 Direction = Literal["both", "inbound", "outbound"]
 
 TABLE = "kbootstrap_drill"
-"""Of the families inet and arp: everything that is cut, and nothing else."""
+"""Everything that is cut, and nothing else."""
 
 WATCHED_SECONDS = 15.0
 HOLDER = "one VIP holder, on the majority's side"
@@ -27,37 +27,32 @@ HOLDER_SECONDS = 20.0
 
 
 def cut(direction: Direction, interface: str, vip: str, client: str, port: int) -> str:
-    """Shell that cuts a host off. `client` and `port` are the two ends of our own connection."""
-    rules = []
+    """Rules of nft's that cut a host off. `client` and `port` are the two ends of our own connection."""
+    chains = []
     if direction in ("both", "inbound"):
         ours = f"ip saddr {client} tcp dport {port} accept"
-        rules.append(_chain("inet", "inbound", "prerouting", -500, f"iifname != {interface} accept", ours))
-        arp = (f"arp daddr ip {vip} drop", f"arp saddr ip {client} accept")
-        rules.append(_chain("arp", "inbound", "input", 0, f"iifname != {interface} accept", *arp))
+        chains.append(_chain("ingress", interface, ours, f"arp daddr ip {vip} drop", f"arp saddr ip {client} accept"))
     if direction in ("both", "outbound"):
         ours = f"ip daddr {client} tcp sport {port} accept"
-        rules.append(_chain("inet", "outbound", "postrouting", 500, f"oifname != {interface} accept", ours))
-        arp = (f"arp saddr ip {vip} drop", f"arp daddr ip {client} accept")
-        rules.append(_chain("arp", "outbound", "output", 0, f"oifname != {interface} accept", *arp))
-    text = "".join(rules)
-    return f"nft --file - <<'END_OF_RULES'\n{text}END_OF_RULES"
+        chains.append(_chain("egress", interface, ours, f"arp saddr ip {vip} drop", f"arp daddr ip {client} accept"))
+    return f"table netdev {TABLE} {{\n{''.join(chains)}}}\n"
 
 
-def _chain(family: str, name: str, hook: str, priority: int, *rules: str) -> str:
-    """What is not accepted is dropped."""
+def _chain(hook: str, interface: str, *rules: str) -> str:
+    """What is not accepted is dropped, whoever has sent it: keepalived's own ARP does not go through the IP stack."""
     lines = "".join(f"    {rule}\n" for rule in rules)
     return f"""\
-table {family} {TABLE} {{
-  chain {name} {{
-    type filter hook {hook} priority {priority}; policy drop;
+  chain {hook} {{
+    type filter hook {hook} device "{interface}" priority -500; policy drop;
 {lines}  }}
-}}
 """
 
 
-JOINED = f"""\
-nft delete table inet {TABLE} 2>/dev/null || true
-nft delete table arp {TABLE} 2>/dev/null || true"""
+def _nft(rules: str, options: str = "") -> str:
+    return f"nft {options}--file - <<'END_OF_RULES'\n{rules}END_OF_RULES"
+
+
+JOINED = f"nft delete table netdev {TABLE} 2>/dev/null || true"
 """Shell that lets everything pass again."""
 
 
@@ -67,14 +62,15 @@ def _prepared(ground: Ground, direction: Direction) -> Fault:
     interface = seen.interface_of(host.address)
     if interface is None:
         raise NotPossible(f"no interface of {host.name} has the address {host.address}")
-    if not ground.connections[host.name].run("command -v nft").ok:
-        raise NotPossible(f"{host.name} has no nft")
     rules = cut(direction, interface.name, str(ground.cluster.endpoint_host), seen.ssh_client, host.ssh.port)
+    said = ground.connections[host.name].run_script(_nft(rules, "--check "))
+    if not said.ok:  # the egress hook came with Linux 5.16
+        raise NotPossible(f"{host.name} (Linux {seen.kernel}) cannot be cut off with nft: {said.errors}")
     how = {"both": "cut off the network", "inbound": "receives nothing", "outbound": "can send nothing"}[direction]
     return Fault(
         title=f"{host.name} is {how}" if direction == "both" else f"{host.name} {how}",
         hosts=(host.name,),
-        strike={host.name: f"{JOINED}\n{rules}"},
+        strike={host.name: f"{JOINED}\n{_nft(rules)}"},
         undo={host.name: JOINED},
         seconds=WATCHED_SECONDS,
     )

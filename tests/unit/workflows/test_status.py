@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kbootstrap.facts.disks import DiskSpace
 from kbootstrap.facts.drills import DrillMark, Mark
 from kbootstrap.facts.etcd import EtcdStatus, MemberStatus
 from kbootstrap.facts.fact import Fact, Facts
@@ -22,7 +23,7 @@ from kbootstrap.facts.units import NO_UNIT, UnitState, UnitStatus
 from kbootstrap.model.cluster import Host
 from kbootstrap.workflows.diagnosis import Trouble, troubles
 from kbootstrap.workflows.status import Status, Unread, condition, status_facts
-from tests.unit.workflows.hosts import VIP, cluster, identity
+from tests.unit.workflows.hosts import ROOM, VIP, cluster, identity
 
 CLUSTER = cluster()
 NOW = datetime(2026, 11, 21, 4, 0, tzinfo=UTC)
@@ -80,6 +81,8 @@ def _good(host: Host, fact: Fact[Any]) -> object:
             return ""
         case DrillMark():
             return None
+        case DiskSpace():
+            return ROOM
         case CertificateExpiry():
             return (Expiry(PurePosixPath("/etc/kubernetes/admin.conf"), "CN=admin", NOW + timedelta(days=300)),)
         case Health():
@@ -129,6 +132,15 @@ def test_a_healthy_cluster_has_no_troubles() -> None:
     ]
     assert found.last_run is not None
     assert (found.last_run.outcome, found.last_run.seconds) == ("ok", 35.1)
+
+
+def test_a_disk_without_room_for_etcd() -> None:
+    full = replace(ROOM, mount="/var/lib/etcd", free_bytes=3 * 2**20)
+    [trouble] = wrong(status({"cp2": {fact_of("cp2", DiskSpace): full}}))
+    assert (trouble.where, trouble.what) == (
+        "cp2",
+        "its disk with etcd's data is full: 3 MiB are left on /var/lib/etcd",
+    )
 
 
 def test_apiservers_that_proxies_pass_over() -> None:

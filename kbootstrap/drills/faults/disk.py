@@ -1,0 +1,73 @@
+"""A control-plane host's disk is full: the one that holds etcd's data."""
+
+from kbootstrap.components import etcd
+from kbootstrap.drills.drill import Await, Drill, Fault
+from kbootstrap.drills.ground import Ground
+from kbootstrap.drills.guards import NotPossible
+from kbootstrap.drills.measure import READS, WRITES, outage, reached
+from kbootstrap.drills.needs import quorum_to_spare
+from kbootstrap.drills.result import Kind
+from kbootstrap.drills.steady import status_now
+from kbootstrap.model.cluster import Host
+
+FILLER = etcd.DATA / "filled-by-a-drill"
+FILLED_SECONDS = 15.0
+REPORTED = "status says so"
+REPORTED_SECONDS = 10.0
+
+SHARED = f"""\
+set -- $(findmnt --noheadings --output FSTYPE,FSROOT --target {etcd.DATA})
+if systemd-detect-virt --quiet --container && {{ [ "$1" = overlay ] || [ "$2" != / ]; }}; then
+  echo "{etcd.DATA} is a part of a disk that other hosts share ($1 $2)"
+fi"""
+"""Shell that says why the file system must not be filled, if it must not."""
+
+FILL = f"""\
+free=$(df --block-size=1 --output=avail {etcd.DATA} | tail -n 1)
+fallocate --length "$free" {FILLER} 2>/dev/null || true
+dd if=/dev/zero of={FILLER} bs=64k oflag=append conv=notrunc status=none 2>/dev/null || true
+sync {FILLER}"""
+"""To the last block: what was reserved in a great piece, and what is left beside it."""
+
+EMPTIED = f"rm -f {FILLER}"
+
+
+def _victim(ground: Ground) -> Host:
+    """One whose member follows: the loss of a leader is another drill."""
+    leader = ground.etcd_leader
+    return next(host for host in ground.cluster.etcd_members if host != leader)
+
+
+def _fill(ground: Ground) -> Fault:
+    host = _victim(ground)
+    why = ground.connections[host.name].run(SHARED).require("the file system cannot be looked at").text
+    if why:
+        raise NotPossible(f"{host.name}: {why}")
+    return Fault(
+        title=f"the disk of {host.name} with etcd's data is filled",
+        hosts=(host.name,),
+        strike={host.name: FILL},
+        undo={host.name: f"{EMPTIED}\nsystemctl start --no-block {etcd.UNIT}"},
+        seconds=FILLED_SECONDS,
+    )
+
+
+def _reported(ground: Ground) -> str | None:
+    """What `status` says of the host now."""
+    victim = _victim(ground)
+    said = [one for one in status_now(ground.cluster, ground.connections) if one.startswith(f"{victim.name}: its disk")]
+    return said[0] if said else None
+
+
+FULL = Drill(
+    name="disk-full",
+    title="The disk with etcd's data is full on a control-plane host",
+    budget=lambda _cluster: (
+        outage("reads", 5, *READS),
+        outage("writes", 5, *WRITES),
+        reached(REPORTED, REPORTED_SECONDS),
+    ),
+    prepare=_fill,
+    awaits=lambda _cluster: (Await(REPORTED, REPORTED_SECONDS, _reported, Kind.DETECTED),),
+    needs=quorum_to_spare,
+)

@@ -1,0 +1,82 @@
+"""Whether any other host answers: the script of keepalived's, with real sockets."""
+
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+from kbootstrap.components.keepalived import _Others, _others
+from kbootstrap.render.renderer import render
+from tests.golden.sites import TOPOLOGIES, site
+
+LONGEST = 5.0
+"""Twice the patience (0.7 s), and what a busy machine needs."""
+
+
+class Teapot(BaseHTTPRequestHandler):
+    """Any status is an answer."""
+
+    def do_GET(self) -> None:
+        self.send_response(418)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@contextmanager
+def answering() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Teapot)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def silent() -> Iterator[str]:
+    """Connections are accepted, and nobody says anything."""
+    with socket.socket() as plug:
+        plug.bind(("127.0.0.1", 0))
+        plug.listen()
+        yield f"http://127.0.0.1:{plug.getsockname()[1]}/"
+
+
+def ask(nodes: tuple[str, ...], apiservers: tuple[str, ...] = (), slow: int = 10_000_000) -> int:
+    script = render("keepalived/others.sh.j2", _Others(nodes, apiservers, slow_microseconds=slow))
+    return subprocess.run(["bash"], input=script, check=False, capture_output=True).returncode
+
+
+def test_one_answer_is_enough() -> None:
+    with answering() as well, silent() as deaf:
+        assert ask((well,)) == 0
+        assert ask((deaf, well)) == 0
+        assert ask((deaf,), (well,)) == 0
+
+
+def test_silence_is_known_soon() -> None:
+    with silent() as one, silent() as other:
+        began = time.monotonic()
+        assert ask((one, other), (other,)) != 0
+        assert time.monotonic() - began < LONGEST
+
+
+def test_who_was_too_busy_to_look_knows_nothing() -> None:
+    with silent() as one:
+        assert ask((one,), slow=1) == 0
+
+
+def test_nobody_there_is_no_answer() -> None:
+    assert ask(("http://127.0.0.1:1/",)) != 0
+
+
+def test_who_has_only_one_other_host_does_not_ask() -> None:
+    vip = TOPOLOGIES["vip"]
+    assert _others(site(vip, "cp1")) is not None
+    assert all(_others(site(vip, host.name)) is None for host in vip.hosts if host.is_load_balancer)
