@@ -35,6 +35,9 @@ TONES = {
 }
 """Moments that are lines in the drawings, and their colours; the others are in the table only."""
 
+TOGETHER_SECONDS = 3.0
+"""What hosts tell in the same words is one thing when no more time is between."""
+
 RESPONSES = (Kind.FAULT, Kind.DETECTED, Kind.VIP_MOVED, Kind.LEADER, Kind.SERVING)
 """Moments that the close view is about."""
 
@@ -202,18 +205,27 @@ def _limit(measured: Measured) -> LimitRow:
 
 
 def _lines(result: DrillResult) -> list[Moment]:
-    """The moments that are drawn: who noticed first, and of the rest each text once, whoever told it."""
-    told: dict[tuple[Kind, str], list[Told]] = {}
-    for moment in result.moments:
-        if moment.kind in TONES:
-            told.setdefault((moment.kind, "" if moment.kind is Kind.DETECTED else moment.text), []).append(moment)
-    return [Moment(moments[0].at, _label(moments), TONES[moments[0].kind]) for moments in told.values()]
+    """The moments that are drawn: who noticed first; and what several hosts tell at about the same time, once."""
+    groups: list[list[Told]] = []
+    for moment in sorted(result.moments, key=lambda moment: moment.at):
+        same = next((group for group in groups if _same(group[-1], moment)), None)
+        if same is not None:
+            same.append(moment)
+        elif moment.kind in TONES:
+            groups.append([moment])
+    return [Moment(group[0].at, _label(group), TONES[group[0].kind]) for group in groups]
+
+
+def _same(earlier: Told, later: Told) -> bool:
+    if earlier.kind is Kind.DETECTED:
+        return later.kind is Kind.DETECTED
+    return (earlier.kind, earlier.text) == (later.kind, later.text) and later.at - earlier.at < TOGETHER_SECONDS
 
 
 def _label(told: Sequence[Told]) -> str:
     first = told[0]
     words = first.text if first.kind is Kind.LEADER else str(first.kind)
-    alone = len(told) == 1 or first.kind is Kind.DETECTED
+    alone = first.kind is Kind.DETECTED or len({moment.host for moment in told}) == 1
     return f"{words} ({first.host})" if first.host and alone else words
 
 

@@ -157,6 +157,9 @@ def test_what_several_hosts_tell_is_one_line() -> None:
     text = html([replace(result(), moments=(*result().moments, *told))]).decode()
     for words in (">etcd follows cp2 (term 5)</text>", ">kube-scheduler leads here (cp2)</text>"):
         assert text.count(words) == 2  # closely, and of the whole drill
+    later = replace(moment, at=FAULT + 20.0)
+    text = html([replace(result(), moments=(*result().moments, *told, later))]).decode()
+    assert text.count(">etcd follows cp2 (term 5) (cp2)</text>") == 1
 
 
 def test_settings_that_differ_are_shown_with_their_drill() -> None:
