@@ -14,7 +14,7 @@ LAB_PACKAGES := mmdebstrap systemd-container openssh-client iproute2 procps util
 BUILD_PACKAGES := git gcc libc6-dev pkg-config libseccomp-dev
 TEST_PACKAGES := openssh-server sudo nginx-light libnginx-mod-stream keepalived shellcheck systemd openssl
 
-.PHONY: help demo demo-down test check unit e2e test-backups test-upgrades bench lock clean lab-packages test-packages
+.PHONY: help demo demo-down test check unit e2e test-backups test-drills test-upgrades bench lock clean lab-packages test-packages
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -64,6 +64,10 @@ test-backups: $(VENV)/.installed lab-packages test-packages ## Backups with a re
 	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"
 	@$(BIN)/pytest -m long tests/e2e/test_backup.py tests/e2e/test_backup_members.py \
 	  tests/e2e/test_backup_load.py tests/e2e/test_restore.py
+
+test-drills: $(VENV)/.installed lab-packages test-packages ## Every failover drill, and that each can fail, on hosts of their own
+	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"
+	@$(BIN)/pytest -m long tests/e2e/test_drills.py
 
 test-upgrades: $(VENV)/.installed lab-packages test-packages ## Minor by minor through four versions: each is minutes of building
 	@for version in $$(sed -n 's/^PATH = (\(.*\))/\1/p' tests/e2e/test_upgrade_path.py | tr -d '",'); do \

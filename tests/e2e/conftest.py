@@ -28,6 +28,7 @@ ORDER = (
     "test_lock",
     "test_verify",
     "test_ha",
+    "test_drills",
     "test_upgrade",
     "test_drift",
     "test_reset",

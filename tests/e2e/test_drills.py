@@ -1,0 +1,287 @@
+"""Drills on real hosts: each passes, each can fail and says why, and none leaves anything behind."""
+
+import json
+import re
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import pyrage  # type: ignore[import-untyped]
+import pytest
+
+from kbootstrap.lab.spec import standard
+from tests.e2e.bed import Bed, Outcome
+from tests.e2e.conftest import PREFIX, BedFactory, wait_until
+from tests.e2e.observe import vip_holders
+
+RATE = "20"
+"""Requests a second of each probe: five hosts and the prober share two cores."""
+TOLERATION_SECONDS = 10
+REFUSED = 5
+FAILED = 7
+INTERRUPTED = 7
+HEALED_SECONDS = 120
+"""An armed undo acts half a minute after the drill would have, on hosts that are called patient twice as late."""
+
+SETTINGS: dict[str, Any] = {
+    "kube_apiserver": {
+        "extra_args": {
+            "default-not-ready-toleration-seconds": str(TOLERATION_SECONDS),
+            "default-unreachable-toleration-seconds": str(TOLERATION_SECONDS),
+        }
+    },
+    "kube_controller_manager": {"extra_args": {"node-monitor-grace-period": "20s"}},
+}
+
+MARK = "ls -d /var/lib/kbootstrap/drill 2>/dev/null || true"
+
+
+def drilled(bed: Bed, *names: str, options: tuple[str, ...] = ()) -> tuple[Outcome, list[dict[str, Any]]]:
+    """Runs drills; what was printed, and the results."""
+    outcome = bed.run("drill", "run", *names, "--probe-rate", RATE, "--json", *options, timeout=1200)
+    last = outcome.out.strip().splitlines()[-1]
+    results: list[dict[str, Any]] = json.loads(last)["results"]
+    for result in results:
+        found = "; ".join(f"{one['limit']['what']} {one['seconds']}" for one in result["measured"])
+        bed.note(f"{result['drill']}: {result['verdict']}; {found}; steady after {result['recovery']} s")
+    return outcome, results
+
+
+def require_passed(bed: Bed, *names: str, options: tuple[str, ...] = ()) -> None:
+    outcome, results = drilled(bed, *names, options=options)
+    assert [(result["drill"], result["verdict"], result["problems"]) for result in results] == [
+        (name, "passed", []) for name in names
+    ], outcome.text[-4000:]
+    assert all(said == "" for said in bed.on_all(MARK).values())
+
+
+def require_failed(bed: Bed, name: str, *, says: str) -> dict[str, Any]:
+    outcome, [result] = drilled(bed, name)
+    assert (outcome.code, result["verdict"]) == (FAILED, "failed"), outcome.text[-4000:]
+    assert re.search(says, "\n".join(result["problems"])), result["problems"]
+    return result
+
+
+def test_a_drill_passes_and_a_degraded_cluster_is_refused(shared: Bed) -> None:
+    """The only one that is not left to `make test-drills`."""
+    _, [result] = drilled(shared, "apiserver-kill")
+    assert not [problem for problem in result["problems"] if "lost" in problem or "read back" in problem]
+    assert [moment["kind"] for moment in result["moments"]][:3] == ["steady", "armed", "fault"]
+    shared.ssh("cp3", "systemctl stop etcd")
+    try:
+        outcome, [refused] = drilled(shared, "apiserver-kill")
+        assert (outcome.code, refused["verdict"], refused["problems"][0]) == (
+            REFUSED,
+            "refused",
+            "the cluster is degraded",
+        )
+        assert any("etcd" in problem for problem in refused["problems"])
+        assert [moment for moment in refused["moments"] if moment["kind"] == "fault"] == []
+    finally:
+        shared.ssh("cp3", "systemctl start etcd")
+        wait_until(lambda: shared.run("status").code == 0, seconds=90, what="the cluster is healthy")
+
+
+@dataclass(frozen=True, slots=True)
+class Drilled:
+    """A cluster for drills, and the private key of its backups."""
+
+    bed: Bed
+    identity: Path
+
+
+@pytest.fixture(scope="module")
+def ground(beds: BedFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drilled]:
+    folder = tmp_path_factory.mktemp("drills")
+    key = pyrage.x25519.Identity.generate()
+    (folder / "key.txt").write_text(f"{key}\n")
+    settings = {**SETTINGS, "backup": {"recipients": [str(key.to_public())]}}
+    bed = beds(standard(name=f"{PREFIX}drills", subnet=IPv4Network("198.18.51.0/24")), settings)
+    bed.run("up").expect()
+    yield Drilled(bed, folder / "key.txt")
+
+
+@pytest.fixture
+def bed(ground: Drilled) -> Bed:
+    return ground.bed
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "name",
+    [
+        "apiserver-stop",
+        "apiserver-kill",
+        "vip-handover",
+        "keepalived-stop",
+        "nginx-stop",
+        "etcd-leader-kill",
+        "controller-manager-kill",
+        "scheduler-kill",
+        "network-loss",
+        "partition",
+        "partition-inbound",
+        "partition-outbound",
+        "vip-holder-power-off",
+        "worker-power-off",
+        "etcd-member-wipe",
+        "cold-restart",
+    ],
+)
+def test_it_passes(bed: Bed, name: str) -> None:
+    require_passed(bed, name)
+
+
+@pytest.mark.long
+def test_a_quorum_is_lost_and_restored(ground: Drilled) -> None:
+    require_passed(ground.bed, "quorum-loss-restore", options=("--identity", str(ground.identity)))
+
+
+@pytest.mark.long
+def test_what_the_kernel_cannot_do_is_refused_with_the_evidence(bed: Bed) -> None:
+    outcome, [result] = drilled(bed, "network-delay")
+    if result["verdict"] == "passed":
+        pytest.skip("this kernel can")
+    assert (outcome.code, result["verdict"]) == (REFUSED, "refused")
+    assert "cannot delay packets" in result["problems"][0]
+
+
+@pytest.mark.long
+def test_a_disk_that_others_share_is_not_filled(bed: Bed) -> None:
+    _, [result] = drilled(bed, "disk-full")
+    assert result["verdict"] == "refused"
+    assert "a part of a disk that other hosts share" in result["problems"][0]
+
+
+@pytest.mark.long
+def test_production_needs_its_name(bed: Bed) -> None:
+    bed.write({"drills": {"production": True}})
+    try:
+        bed.run("drill", "run", "keepalived-stop").expect(REFUSED, "users depend on")
+        wrong = bed.run("drill", "run", "keepalived-stop", "--yes-break-production", "other")
+        wrong.expect(REFUSED, "this cluster is called")
+    finally:
+        bed.write({})
+
+
+@pytest.mark.long
+def test_killed_in_the_middle_the_host_heals_itself_and_status_says_so(bed: Bed) -> None:
+    with struck(bed, "keepalived-stop") as process:
+        process.kill()
+    [hurt] = [host for host, said in bed.on_all(MARK).items() if said]
+    assert bed.ssh(hurt, "systemctl is-active kube-endpoint-keepalived || true") in ("inactive", "deactivating")
+    bed.run("status").expect(1, "keepalived-stop")
+    took = wait_until(
+        lambda: bed.ssh(hurt, "systemctl is-active kube-endpoint-keepalived || true") == "active",
+        seconds=HEALED_SECONDS,
+        what=f"{hurt} heals itself",
+    )
+    bed.note(f"healed by itself after {took:.0f} s")
+    bed.run("status").expect(1, "cut short")
+    _, [result] = drilled(bed, "keepalived-stop")
+    assert result["verdict"] == "passed"
+    assert "was cut short; the host healed itself at" in result["remarks"][0]
+
+
+@pytest.mark.long
+def test_killed_while_a_host_has_no_power_it_gets_it_back(bed: Bed) -> None:
+    with struck(bed, "vip-holder-power-off") as process:
+        wait_until(lambda: bool(off(bed)), seconds=30, what="a host is off")
+        process.kill()
+    wait_until(lambda: not off(bed), seconds=60, what="it is on again")
+    bed.lab.wait_ssh()
+    wait_until(lambda: bed.ready_nodes() == sorted(bed.nodes), seconds=120, what="all nodes are Ready")
+
+
+@pytest.mark.long
+def test_interrupted_it_heals_before_it_ends(bed: Bed) -> None:
+    with struck(bed, "nginx-stop") as process:
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=300)
+    assert process.returncode == INTERRUPTED, err
+    [result] = json.loads(out.strip().splitlines()[-1])["results"]
+    assert result["verdict"] == "cut short"
+    assert all(said == "" for said in bed.on_all(MARK).values())
+    assert len(vip_holders(bed)) == 1
+
+
+@pytest.mark.long
+class TestItCanFail:
+    """What a drill guards is broken, and the drill says so."""
+
+    def test_keepalived_does_not_look_at_the_proxy(self, bed: Bed) -> None:
+        conf = "/etc/kbootstrap/keepalived.conf"
+        with changed(bed, f"sed -i '/proxy_alive$/d;/proxy_useful$/d;/others_answer$/d' {conf}", "keepalived", conf):
+            require_failed(bed, "nginx-stop", says=r"requests: .* s, and 2 s are allowed")
+
+    def test_a_proxy_with_one_back_end(self, bed: Bed) -> None:
+        own = bed.spec.hosts["cp2"].address
+        servers = "/etc/kbootstrap/nginx-apiservers.conf"
+        with changed(bed, f"sed -i '/^server /{{/server {own}:/!d}}' {servers}", "nginx", servers):
+            # The victim of this drill is the first host without the VIP.
+            [holder] = vip_holders(bed)
+            if holder != "cp1":
+                drilled(bed, "vip-handover")
+            require_failed(bed, "apiserver-kill", says=r"requests: .* s, and 1 s are allowed")
+
+    def test_etcd_waits_ten_seconds_for_its_leader(self, bed: Bed) -> None:
+        unit = "/etc/systemd/system/etcd.service"
+        with restarted(bed, f"sed -i 's/--election-timeout=[0-9]*/--election-timeout=10000/' {unit}", unit):
+            require_failed(bed, "etcd-leader-kill", says=r"writes: .* s, and 2 s are allowed")
+
+    def test_pods_tolerate_an_hour(self, bed: Bed) -> None:
+        """They were made while the apiservers said so."""
+        unit = "/etc/systemd/system/kube-apiserver.service"
+        flag = "s/\\(default-[a-z-]*-toleration-seconds\\)=[0-9]*/\\1=3600/"
+        with restarted(bed, f"sed -i '{flag}' {unit}", unit):
+            require_failed(bed, "worker-power-off", says="its pods are ready elsewhere: did not come about")
+
+
+@contextmanager
+def struck(bed: Bed, name: str) -> Iterator[Any]:
+    """A drill that has made its fault."""
+    with bed.start("drill", "run", name, "--probe-rate", RATE, "--json") as process:
+        assert process.stdout
+        for line in process.stdout:
+            if " fault: " in line:
+                break
+        time.sleep(1)
+        yield process
+
+
+def off(bed: Bed) -> list[str]:
+    return [host.name for host in bed.lab.status() if not host.on]
+
+
+@contextmanager
+def changed(bed: Bed, change: str, part: str, file: str) -> Iterator[None]:
+    """All control-plane hosts with another configuration of a part of the endpoint."""
+    reload = f"systemctl reload kube-endpoint-{part}"
+    bed.on_all(f"cp -p {file} {file}.kept && {change} && {reload}", bed.control_planes)
+    try:
+        time.sleep(5)
+        yield
+    finally:
+        bed.on_all(f"mv {file}.kept {file} && {reload}", bed.control_planes)
+        time.sleep(5)
+
+
+@contextmanager
+def restarted(bed: Bed, change: str, unit: str) -> Iterator[None]:
+    """All control-plane hosts with another unit, restarted one after another."""
+
+    def restart(before: str) -> None:
+        for host in bed.control_planes:
+            bed.ssh(host, f"{before} && systemctl daemon-reload && systemctl restart {Path(unit).name}", timeout=120)
+            wait_until(lambda: bed.run("status").code == 0, seconds=120, what="the cluster is healthy")
+
+    restart(f"cp -p {unit} {unit}.kept && {change}")
+    try:
+        yield
+    finally:
+        restart(f"mv {unit}.kept {unit}")
