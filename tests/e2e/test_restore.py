@@ -141,7 +141,7 @@ def test_a_rehearsal_on_a_host(backed: Backed) -> None:
     words = ("--identity", str(backed.identity), "--from", "offsite", "--on", "w1")
     bed.note(bed.run("backup", "rehearse", *words).expect(0, "proven").timing)
     assert bed.ssh("w1", "ls -d /var/lib/kbootstrap/rehearsal.* 2>/dev/null || true") == ""
-    assert bed.ssh("w1", "pgrep -f 'rehearsal[.]invalid|name=rehearsal' || true") == ""
+    assert bed.ssh("w1", "pgrep -f 'rehearsal[.]invalid|[n]ame=rehearsal' || true") == ""
     with bed.start("backup", "rehearse", *words) as process:
         assert process.stdout
         for line in process.stdout:
