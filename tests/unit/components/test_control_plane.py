@@ -170,8 +170,8 @@ def test_priorities_and_peers_differ_from_host_to_host() -> None:
 
 
 def test_the_router_id_comes_from_the_vip_unless_it_is_given() -> None:
-    assert keepalived.router_id(IPv4Address("10.0.0.7")) == 7
-    assert keepalived.router_id(IPv4Address("10.0.1.0")) == 255
+    assert router_id(IPv4Address("10.0.0.7")) == 7
+    assert router_id(IPv4Address("10.0.1.0")) == 255
     given = text(keepalived.keepalived(site(TOPOLOGIES["five-etcd"], "cp1")), "keepalived.conf")
     assert "virtual_router_id 7" in given
     assert "interface bond0" in given
