@@ -14,6 +14,7 @@ from kbootstrap.errors import PreflightFailed
 from kbootstrap.facts.fact import Facts
 from kbootstrap.facts.identity import Identity
 from kbootstrap.model.cluster import Cluster
+from kbootstrap.model.load_balancer import router_id
 from kbootstrap.steps.file import Absent, File
 from kbootstrap.steps.kubeconfig import Kubeconfig
 from kbootstrap.steps.step import Step
