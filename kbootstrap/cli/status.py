@@ -110,6 +110,12 @@ def _endpoint(found: "Status") -> Iterator[str]:
         holders = ", ".join(found.vip_holders)
         mark = GOOD if len(found.vip_holders) == 1 else UNKNOWN if found.unreachable and not holders else BAD
         yield f"{mark} VIP {found.vip} on {escape(holders) or 'none of the hosts that can be read'}"
+    for one in found.forwarding:
+        table = one.server
+        servers = ", ".join(f"{server.address} ({server.weight})" for server in table.servers) if table else ""
+        mark = GOOD if servers else BAD
+        how = f"{table.scheduler}, {table.servers[0].method}" if table and table.servers else "no real server"
+        yield f"{mark} {escape(one.host)} forwards {one.address} ({how}) to {servers or 'nobody'}"
     for server in found.passed_over:
         where = f"for the proxies of {', '.join(server.hosts)}"
         yield f"{UNKNOWN} apiserver {escape(server.server)} is {server.state} {escape(where)}: {escape(server.reason)}"

@@ -39,6 +39,21 @@ _NODE_SYSCTLS = {
 
 _IPVS_SYSCTLS = {"net.ipv4.vs.conntrack": "1"}  # kube-proxy: masquerading of IPVS connections
 
+_REAL_SERVER_SYSCTLS = {
+    # The VIP is on a control-plane host too, and only the director may answer when somebody asks who has it.
+    "net.ipv4.conf.all.arp_ignore": "1",
+    "net.ipv4.conf.all.arp_announce": "2",
+}
+
+_TUNNEL_SYSCTLS = {"net.ipv4.conf.all.rp_filter": "0", "net.ipv4.conf.tunl0.rp_filter": "0"}  # answers go another way
+
+_DIRECTOR_SYSCTLS = {
+    "net.ipv4.ip_forward": "1",
+    # A real server that is gone: its clients are told at once, instead of waiting for ever (ipvs-sysctl.txt).
+    "net.ipv4.vs.expire_nodest_conn": "1",
+    "net.ipv4.vs.expire_quiescent_template": "1",
+}
+
 _VIP_SYSCTLS = {"net.ipv4.ip_nonlocal_bind": "1"}  # nginx listens on the VIP also while another host holds it
 
 
@@ -64,14 +79,19 @@ def host(site: Site) -> list[Step]:
 
 def modules(site: Site) -> tuple[str, ...]:
     """The kernel modules that a host's daemons need."""
+    lvs = site.cluster.lvs
+    if site.host.is_load_balancer:
+        return () if lvs is None else ("ip_vs", f"ip_vs_{lvs.scheduler}", "nf_conntrack")
     if not site.host.is_node:
         return ()
     ipvs = ("ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh")
+    tunnelled = site.host.is_control_plane and lvs is not None and lvs.method == "tunnel"
     return (
         "overlay",
         "br_netfilter",
         "nf_conntrack",
         *(ipvs if site.cluster.settings.kube_proxy.mode == "ipvs" else ()),
+        *(("ipip",) if tunnelled else ()),
     )
 
 
@@ -96,9 +116,21 @@ def _sysctls(site: Site) -> dict[str, str]:
     if site.host.is_node:
         wanted |= _NODE_SYSCTLS
         wanted |= _IPVS_SYSCTLS if settings.kube_proxy.mode == "ipvs" else {}
-    if site.host in site.cluster.vip_hosts:
+    if site.host in site.cluster.vip_hosts or (site.host.is_control_plane and site.cluster.lvs is not None):
         wanted |= _VIP_SYSCTLS
+    wanted |= _lvs_sysctls(site)
     return wanted | settings.host.sysctls
+
+
+def _lvs_sysctls(site: Site) -> dict[str, str]:
+    lvs = site.cluster.lvs
+    if lvs is None:
+        return {}
+    if site.host.is_load_balancer:
+        return _DIRECTOR_SYSCTLS | (_IPVS_SYSCTLS if lvs.method == "nat" else {})
+    if not site.host.is_control_plane or lvs.method == "nat":
+        return {}
+    return _REAL_SERVER_SYSCTLS | (_TUNNEL_SYSCTLS if lvs.method == "tunnel" else {})
 
 
 def _names(cluster: Cluster) -> str:

@@ -8,12 +8,14 @@ from pathlib import PurePosixPath
 from kbootstrap.components import edge
 from kbootstrap.components.binaries import LIBEXEC
 from kbootstrap.components.host import CONFIG_FOLDER
-from kbootstrap.components.nginx import ALIVE_PORT
-from kbootstrap.components.packages import has_edge
+from kbootstrap.components.nginx import ALIVE_PORT, BALANCED_PORT
+from kbootstrap.components.packages import has_edge, has_proxy
 from kbootstrap.components.service import NETWORKING, NODE_OOM_SCORE, Service, unit_path
 from kbootstrap.components.site import Site
 from kbootstrap.errors import PreflightFailed
 from kbootstrap.facts.identity import Identity
+from kbootstrap.model.cluster import Cluster
+from kbootstrap.model.load_balancer import Lvs
 from kbootstrap.pki import paths
 from kbootstrap.render.renderer import render
 from kbootstrap.steps.file import Absent, File
@@ -28,6 +30,10 @@ USEFUL_SCRIPT = LIBEXEC / "endpoint-useful"
 OTHERS_SCRIPT = LIBEXEC / "endpoint-others"
 
 TOP_PRIORITY = 200
+FULL_WEIGHT = 100
+"""Of a real server that gets connections like the others."""
+MASQUERADE = CONFIG_FOLDER / "lvs.nft"
+MASQUERADE_TABLE = "kbootstrap-lvs"
 
 KUBELET_PORT = 10250
 KUBE_PROXY_PORT = 10256
@@ -49,6 +55,23 @@ class VrrpInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class LvsConfig:
+    """The virtual server of the API. A real server's proxy is asked for an apiserver's readiness every second; one
+    that does not answer, twice, is out of the table within 4 s, and its open connections are ended.
+    """
+
+    method: str
+    scheduler: str
+    persistence: int
+    sync_id: int | None
+    port: int
+    servers: tuple[IPv4Address, ...]
+    server_port: int
+    health_port: int = BALANCED_PORT
+    weight: int = FULL_WEIGHT
+
+
+@dataclass(frozen=True, slots=True)
 class KeepalivedConfig:
     """VRRP between the hosts that may hold the virtual IPs.
 
@@ -67,6 +90,8 @@ class KeepalivedConfig:
     useful: str
     others_script: PurePosixPath | None
     """None where too few others are there to tell who is cut off."""
+    lvs: "LvsConfig | None"
+    tracks_proxies: bool
     alive_script: PurePosixPath = ALIVE_SCRIPT
     useful_script: PurePosixPath = USEFUL_SCRIPT
     rt_priority: int = 50
@@ -100,6 +125,14 @@ class _Others:
 
 
 @dataclass(frozen=True, slots=True)
+class _Masquerade:
+    vip: IPv4Address
+    servers: tuple[IPv4Address, ...]
+    port: int = BALANCED_PORT
+    table: str = MASQUERADE_TABLE
+
+
+@dataclass(frozen=True, slots=True)
 class _Connected:
     behind: tuple[str, ...]
     patience: float = 2
@@ -112,17 +145,21 @@ def keepalived(site: Site) -> list[Step]:
     """
     if site.host not in site.cluster.vip_hosts:
         return []
+    lvs = site.cluster.lvs
+    only_vrrp = ("--vrrp",) if lvs is None else ("--checkers_pid=/run/kube-endpoint-keepalived-checkers.pid",)
+    masquerade = _masquerade(site.cluster, lvs)
     service = Service(
         description="Holder of the Kubernetes API's virtual IP",
         documentation="man:keepalived(8)",
         command=(
             PROGRAM,
             "--dont-fork",
-            "--vrrp",
+            *only_vrrp,
             f"--use-file={CONFIG}",
             "--pid=/run/kube-endpoint-keepalived.pid",
             "--vrrp_pid=/run/kube-endpoint-keepalived-vrrp.pid",
         ),
+        before_start=tuple(f"/usr/sbin/nft --file {file.path}" for file in masquerade),
         limit_nofile=site.cluster.settings.systemd.limit_nofile,
         type="notify",
         # Not tested first: keepalived 2.2 ends itself in its test when scripts run as another user.
@@ -131,15 +168,28 @@ def keepalived(site: Site) -> list[Step]:
         oom_score=NODE_OOM_SCORE,
         options={"KillMode": "mixed", **NETWORKING},
     )
-    ports = (ALIVE_PORT, *((edge.ALIVE_PORT,) if has_edge(site.cluster, site.host) else ()))
     return [
-        File(ALIVE_SCRIPT, render("keepalived/alive.sh.j2", _Alive(ports)), 0o755),
+        File(ALIVE_SCRIPT, render("keepalived/alive.sh.j2", _Alive(_tracked(site))), 0o755),
         File(USEFUL_SCRIPT, _useful_script(site), 0o755),
         *_others_script(site),
         File(CONFIG, render("keepalived/keepalived.conf.j2", _config(site))),
+        *masquerade,
         service.file(UNIT),
         Unit(UNIT, (unit_path(UNIT), CONFIG), on_change="reload"),
     ]
+
+
+def _tracked(site: Site) -> tuple[int, ...]:
+    """The ports at which the host's own proxies say that they live."""
+    api = (ALIVE_PORT,) if has_proxy(site.cluster, site.host) else ()
+    return (*api, edge.ALIVE_PORT) if has_edge(site.cluster, site.host) else api
+
+
+def _masquerade(cluster: Cluster, lvs: Lvs | None) -> list[File]:
+    if lvs is None or lvs.method != "nat" or cluster.settings.endpoint.vip is None:
+        return []
+    servers = tuple(host.address for host in cluster.control_planes)
+    return [File(MASQUERADE, render("lvs/masquerade.nft.j2", _Masquerade(cluster.settings.endpoint.vip, servers)))]
 
 
 def _useful_script(site: Site) -> bytes:
@@ -192,10 +242,27 @@ def _config(site: Site) -> KeepalivedConfig:
         interface=settings.interface or _interface(site),
         advert_interval=settings.advert_interval,
         instances=tuple(_instances(site)),
+        lvs=_lvs(site.cluster, site.cluster.lvs),
+        tracks_proxies=bool(_tracked(site)),
         useful="This host reaches nobody of the cluster: it may be cut off."
         if is_tier
         else "The local proxy reaches no apiserver that is ready: this host may be cut off.",
         others_script=OTHERS_SCRIPT if _others(site) else None,
+    )
+
+
+def _lvs(cluster: Cluster, lvs: Lvs | None) -> LvsConfig | None:
+    if lvs is None:
+        return None
+    port = cluster.settings.endpoint.port
+    return LvsConfig(
+        method=lvs.method,
+        scheduler=lvs.scheduler,
+        persistence=lvs.persistence_seconds,
+        sync_id=cluster.router_ids[0] if lvs.connection_sync else None,
+        port=port,
+        servers=tuple(host.address for host in cluster.control_planes),
+        server_port=BALANCED_PORT if lvs.method == "nat" else port,
     )
 
 

@@ -11,7 +11,7 @@ from kbootstrap.components.host import CONFIG_FOLDER
 from kbootstrap.components.packages import has_proxy
 from kbootstrap.components.service import NETWORKING, Service, unit_path
 from kbootstrap.components.site import Site
-from kbootstrap.model.cluster import Cluster
+from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.render.renderer import render
 from kbootstrap.steps.file import File
 from kbootstrap.steps.step import Step
@@ -23,6 +23,8 @@ CONFIG = CONFIG_FOLDER / "nginx.conf"
 RUNTIME = PurePosixPath("/run/kube-endpoint-nginx")
 ALIVE_PORT = 6444
 """On loopback: says ok as long as nginx accepts connections."""
+BALANCED_PORT = 6445
+"""At the host's own address, for LVS directors."""
 
 MAX_CONNECTIONS = 8192
 """Per worker, two for each client: 4096 clients, as many as a thousand nodes need."""
@@ -61,7 +63,7 @@ def nginx(site: Site) -> list[Step]:
     settings = site.cluster.settings
     limit = settings.systemd.limit_nofile
     config = NginxConfig(
-        listen=listen_addresses(site.cluster),
+        listen=listen_addresses(site.cluster, site.host),
         alive=f"127.0.0.1:{ALIVE_PORT}",
         open_files=limit,
         connections=min(MAX_CONNECTIONS, limit // 2),
@@ -89,8 +91,12 @@ def nginx(site: Site) -> list[Step]:
     ]
 
 
-def listen_addresses(cluster: Cluster) -> tuple[str, ...]:
-    """Where the proxies listen: on loopback, and on the VIP, also while another host holds it."""
-    endpoint = cluster.settings.endpoint
-    vip = (f"{endpoint.vip}:{endpoint.port}",) if endpoint.vip is not None else ()
-    return (f"127.0.0.1:{endpoint.port}", *vip)
+def listen_addresses(cluster: Cluster, host: Host) -> tuple[str, ...]:
+    """Where a host's proxy listens: on loopback, and on the VIP, also while another host holds it.
+
+    Behind LVS also at the host's own address, where directors ask for its health, and with NAT send connections.
+    """
+    endpoint, lvs = cluster.settings.endpoint, cluster.lvs
+    vip = (f"{endpoint.vip}:{endpoint.port}",) if endpoint.vip is not None and not (lvs and lvs.method == "nat") else ()
+    own = (f"{host.address}:{BALANCED_PORT}",) if lvs is not None else ()
+    return (f"127.0.0.1:{endpoint.port}", *vip, *own)

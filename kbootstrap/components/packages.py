@@ -10,6 +10,7 @@ _NODE = ("conntrack", "ethtool", "iptables", "kmod", "mount", "nftables", "socat
 _IPVS = ("ipset", "ipvsadm")
 _PROXY = ("nginx", "libnginx-mod-stream", "curl", "procps")
 _VIP = ("keepalived",)
+_LVS = ("ipvsadm", "kmod", "nftables")
 _EDGE = ("nginx", "libnginx-mod-stream", "logrotate")
 _BACKUP = ("age", "jq")
 _SERVICES = {"nginx": "nginx.service", "keepalived": "keepalived.service"}
@@ -32,6 +33,8 @@ def wanted_packages(cluster: Cluster, host: Host) -> tuple[str, ...]:
         wanted.update(_PROXY)
     if host in cluster.vip_hosts:
         wanted.update(_VIP)
+        if cluster.lvs is not None:
+            wanted.update(_LVS)
     if has_edge(cluster, host):
         wanted.update(_EDGE)
     if host.is_etcd and cluster.settings.backup.on:
@@ -43,7 +46,9 @@ def wanted_packages(cluster: Cluster, host: Host) -> tuple[str, ...]:
 
 def has_proxy(cluster: Cluster, host: Host) -> bool:
     """Whether a proxy on the host spreads connections over the apiservers."""
-    return host in cluster.vip_hosts or (cluster.settings.endpoint.mode == "local" and host.is_node)
+    if cluster.settings.endpoint.mode == "local":
+        return host.is_node
+    return host in (cluster.control_planes if cluster.lvs is not None else cluster.vip_hosts)
 
 
 def has_edge(cluster: Cluster, host: Host) -> bool:

@@ -83,7 +83,7 @@ def inputs_digest(inputs: Sequence[PurePosixPath]) -> str:
         return f"echo {_NO_INPUTS}"
     names = " ".join(shlex.quote(str(path)) for path in inputs)
     return (
-        f'for f in {names}; do if [ -L "$f" ]; then readlink "$f"; elif [ -f "$f" ]; then sha256sum <"$f"; '
+        f'set -- {names}; for f; do if [ -L "$f" ]; then readlink "$f"; elif [ -f "$f" ]; then sha256sum <"$f"; '
         f"else echo {_MISSING}; fi; done | sha256sum | cut -c1-64"
     )
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from kbootstrap.model.load_balancer import router_id
+from kbootstrap.model.load_balancer import Lvs, router_id
 from kbootstrap.model.settings import Settings
 from kbootstrap.model.versions import Version
 
@@ -171,6 +171,11 @@ class Cluster:
         """All virtual IPs, the endpoint's first."""
         endpoint, further = self.settings.endpoint, self.settings.load_balancer.instances.values()
         return () if endpoint.vip is None else (endpoint.vip, *(instance.vip for instance in further))
+
+    @property
+    def lvs(self) -> Lvs | None:
+        """How load balancers forward connections to the API in the kernel; None where Nginx does, or there are none."""
+        return self.settings.load_balancer.lvs if self.load_balancers and self.settings.endpoint.vip else None
 
     @property
     def router_ids(self) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """The section of an inventory about the hosts that only balance: which virtual addresses they hold."""
 
 from ipaddress import IPv4Address
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -27,10 +27,28 @@ class VirtualAddress(Section):
     router_id: RouterId | None = Field(None, description="default: from the VIP")
 
 
+class Lvs(Section):
+    """Connections to the API are forwarded in the kernel (IPVS), to an Nginx on every control-plane host."""
+
+    method: Literal["dr", "nat", "tunnel"] = Field(
+        "dr", description="dr: answers go straight to the client, all hosts in one subnet; nat, tunnel: any network"
+    )
+    scheduler: Literal["rr", "wrr", "lc", "wlc", "sed", "nq", "sh", "mh"] = Field(
+        "wlc", description="who gets the next connection, as ipvsadm(8) names it"
+    )
+    persistence_seconds: Annotated[int, Field(ge=0, le=86_400)] = Field(
+        0, description="how long a client stays with one control-plane host; 0: each connection goes where it may"
+    )
+    connection_sync: bool = Field(
+        True, description="the holder tells the others of connections, so that open ones outlive a hand-over"
+    )
+
+
 class LoadBalancer(Section):
     """The hosts with the role load-balancer. The API is at `cluster.endpoint.vip`, applications are at every VIP."""
 
     preferred: DnsLabel | None = Field(
         None, description="who holds the endpoint's VIP whenever it can; default: the first, and it stays where it is"
     )
+    lvs: Lvs | None = Field(None, description="forward in the kernel; default: an Nginx on each load balancer does")
     instances: dict[DnsLabel, VirtualAddress] = Field({}, description="further virtual IPs, by name")

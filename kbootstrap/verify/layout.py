@@ -93,6 +93,8 @@ class Flag:
 
 def has_proxy(cluster: Cluster, host: Host) -> bool:
     """Whether an nginx on the host spreads connections over the apiservers."""
+    if cluster.settings.load_balancer.lvs is not None and cluster.load_balancers:
+        return host.is_control_plane
     return holds_vip(cluster, host) or (cluster.settings.endpoint.mode == "local" and host.is_node)
 
 
@@ -102,6 +104,11 @@ def holds_vip(cluster: Cluster, host: Host) -> bool:
     if endpoint.vip is None:
         return False
     return host.is_load_balancer if endpoint.mode == "external" else host.is_control_plane
+
+
+def is_real_server(cluster: Cluster, host: Host) -> bool:
+    """Whether directors hand connections for the virtual IP on to the host as they are, so that it has the VIP too."""
+    return host.is_control_plane and cluster.lvs is not None and cluster.lvs.method != "nat"
 
 
 def has_edge(cluster: Cluster, host: Host) -> bool:
@@ -118,12 +125,15 @@ def packages(cluster: Cluster, host: Host) -> tuple[Package, ...]:
         names += ["nginx", "libnginx-mod-stream"]
     if holds_vip(cluster, host):
         names += ["keepalived"]
+        names += ["ipvsadm"] if cluster.lvs is not None else []
     if has_edge(cluster, host):
         names += ["logrotate"]
     return tuple(Package(name) for name in names)
 
 
 def modules(cluster: Cluster, host: Host) -> tuple[str, ...]:
+    if host.is_load_balancer and cluster.lvs is not None:
+        return ("ip_vs",)
     if not host.is_node:
         return ()
     return ("overlay", "br_netfilter", *(("ip_vs",) if cluster.settings.kube_proxy.mode == "ipvs" else ()))
@@ -141,6 +151,10 @@ def sysctls(cluster: Cluster, host: Host) -> tuple[Sysctl, ...]:
         }
     if holds_vip(cluster, host):
         wanted["net.ipv4.ip_nonlocal_bind"] = "1"
+    if is_real_server(cluster, host):
+        wanted |= {"net.ipv4.conf.all.arp_ignore": "1", "net.ipv4.conf.all.arp_announce": "2"}
+    if host.is_load_balancer and cluster.lvs is not None:
+        wanted |= {"net.ipv4.ip_forward": "1", "net.ipv4.vs.expire_nodest_conn": "1"}
     return tuple(Sysctl(*pair) for pair in (wanted | cluster.settings.host.sysctls).items())
 
 
@@ -152,6 +166,7 @@ def units(cluster: Cluster, host: Host) -> tuple[str, ...]:
         *(("kube-apiserver", "kube-controller-manager", "kube-scheduler") if host.is_control_plane else ()),
         *(("kube-endpoint-nginx", "kube-endpoint-watch") if has_proxy(cluster, host) else ()),
         *(("kube-endpoint-keepalived",) if holds_vip(cluster, host) else ()),
+        *(("kube-endpoint-address",) if is_real_server(cluster, host) else ()),
         *(("kube-edge-nginx",) if has_edge(cluster, host) else ()),
         *(("containerd", "kubelet", "kube-proxy") if host.is_node else ()),
         *(("flanneld",) if host.is_node and flannel else ()),
@@ -194,6 +209,8 @@ def ports(cluster: Cluster, host: Host) -> tuple[Port, ...]:
         applications = cluster.settings.applications
         found += [(80, "applications", vips), (443, "applications", vips), (6446, "applications' health", {loopback})]
         found += [(one.port, f"application {name}", vips) for name, one in applications.items() if one.port]
+    if host.is_control_plane and cluster.lvs is not None:
+        found.append((6445, "Kubernetes API, for directors", {own}))
     api = _api_addresses(cluster, host)
     if api:
         found.append((cluster.settings.endpoint.port, "Kubernetes API", api))
@@ -204,8 +221,12 @@ def _api_addresses(cluster: Cluster, host: Host) -> set[str]:
     return {
         *([str(host.address)] if host.is_control_plane else []),
         *(["127.0.0.1"] if has_proxy(cluster, host) else []),
-        *([str(cluster.settings.endpoint.vip)] if holds_vip(cluster, host) else []),
+        *([str(cluster.settings.endpoint.vip)] if _listens_at_vip(cluster, host) else []),
     }
+
+
+def _listens_at_vip(cluster: Cluster, host: Host) -> bool:
+    return is_real_server(cluster, host) if cluster.lvs is not None else holds_vip(cluster, host)
 
 
 def certificates(cluster: Cluster, host: Host) -> tuple[CertificateFile, ...]:

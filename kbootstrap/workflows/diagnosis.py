@@ -42,7 +42,7 @@ def troubles(status: Status, settings: Settings) -> list[Trouble]:
 
 def degraded(status: Status, settings: Settings) -> list[Trouble]:
     """What keeps the cluster from serving as it should, or leaves it without what it has in reserve, now."""
-    sources = (_unreachable, _endpoint, _vip, _quorum, _members, _disks, _services, _health, _nodes)
+    sources = (_unreachable, _endpoint, _vip, _forwarding, _quorum, _members, _disks, _services, _health, _nodes)
     return [trouble for source in sources for trouble in source(status, settings)]
 
 
@@ -80,6 +80,12 @@ def _vip(status: Status, _: Settings) -> Iterator[Trouble]:
             "VRRP (IP protocol 112) does not pass between them: check firewalls, and that no other cluster in this"
             " network has the same keepalived: {router_id: …}",
         )
+
+
+def _forwarding(status: Status, _: Settings) -> Iterator[Trouble]:
+    for one in status.forwarding:
+        if one.server is None and not any(service.host == one.host for service in status.stopped):
+            yield Trouble(one.host, f"IPVS forwards nothing for {one.address}", BY_HAND.format(unit=keepalived.UNIT))
 
 
 def _quorum(status: Status, _: Settings) -> Iterator[Trouble]:

@@ -13,6 +13,7 @@ from kbootstrap.components import (
     kube_proxy,
     kube_scheduler,
     kubelet,
+    lvs,
     nginx,
 )
 from kbootstrap.components.packages import has_edge, has_proxy
@@ -29,6 +30,7 @@ ALL_UNITS = (
     kube_proxy.UNIT,
     flannel.UNIT,
     keepalived.UNIT,
+    lvs.ADDRESS_UNIT,
     edge.UNIT,
     endpoint.UNIT,
     nginx.UNIT,
@@ -56,6 +58,8 @@ def units(cluster: Cluster, host: Host) -> tuple[str, ...]:
         found += [edge.UNIT]
     if host in cluster.vip_hosts:
         found += [keepalived.UNIT]
+    if host.is_control_plane and cluster.lvs is not None and cluster.lvs.method != "nat":
+        found += [lvs.ADDRESS_UNIT]
     if host.is_node:
         found += NODE_UNITS
     if host.is_node and cluster.settings.network.cni == "flannel":

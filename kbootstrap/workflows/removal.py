@@ -147,7 +147,7 @@ def network(cluster: Cluster, host: Host, removal: Removal) -> list[Step]:
     ]
 
 
-_NFT_TABLES = "nft list tables | grep -E ' (kube-proxy|flannel-ipv4|flannel-ipv6|cni_hostport)$'"
+_NFT_TABLES = "nft list tables | grep -E ' (kube-proxy|flannel-ipv4|flannel-ipv6|cni_hostport|kbootstrap-lvs)$'"
 _CHAINS = "KUBE-|FLANNEL-|CNI-"
 """What the names of all chains of kube-proxy, kubelet, flannel and the CNI plugins begin with."""
 

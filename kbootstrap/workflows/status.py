@@ -7,9 +7,8 @@ from statistics import median
 from typing import Any
 
 from kbootstrap.checks.catalogue import KUBECTL
-from kbootstrap.components import endpoint, etcd
+from kbootstrap.components import etcd
 from kbootstrap.components.binaries import LOCAL_BIN
-from kbootstrap.components.packages import has_proxy
 from kbootstrap.engine.journal import HOST_JOURNAL, parse_entries
 from kbootstrap.engine.lock import NOTE, Owner, parse_note
 from kbootstrap.errors import KbootstrapError
@@ -21,7 +20,6 @@ from kbootstrap.facts.health import Answer, Health
 from kbootstrap.facts.identity import Identity
 from kbootstrap.facts.nodes import ApiView, KubeNodes
 from kbootstrap.facts.pki import CertificateExpiry, Expiry
-from kbootstrap.facts.proxies import ProxiedServers
 from kbootstrap.facts.runs import LastLines, LockNote
 from kbootstrap.facts.units import UnitState
 from kbootstrap.model.cluster import Cluster, Host
@@ -30,6 +28,14 @@ from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows.access import reached
 from kbootstrap.workflows.backups.hosts import BACKUPS
 from kbootstrap.workflows.backups.overview import Overview, summarize
+from kbootstrap.workflows.balancing import (
+    Forwarding,
+    PassedOver,
+    balancing_facts,
+    forwarded,
+    not_forwarded_to,
+    passed_over,
+)
 from kbootstrap.workflows.footprint import CONTROL_PLANE_UNITS, units
 from kbootstrap.workflows.parallel import on_all
 from kbootstrap.workflows.past import PastRun, merge
@@ -42,7 +48,6 @@ _ETCD = EtcdStatus(LOCAL_BIN / "etcdctl")
 _CERTIFICATES = CertificateExpiry()
 _DRILL = DrillMark()
 _ETCD_DISK = DiskSpace(etcd.DATA)
-_PROXIED = ProxiedServers(endpoint.PROGRAM)
 
 CONNECT_SECONDS = 4.0
 """For a TCP connection: two lost packets."""
@@ -66,16 +71,6 @@ class Endpoint:
     failed: Mapping[str, str]
     seconds: float | None
     """The median of the answers' times."""
-
-
-@dataclass(frozen=True, slots=True)
-class PassedOver:
-    """An apiserver that the proxies of `hosts` give no connections: `out` for planned work, or `unready`."""
-
-    server: str
-    state: str
-    reason: str
-    hosts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +115,8 @@ class Status:
     """None in the modes that have none."""
     vip_holders: tuple[str, ...]
     passed_over: tuple[PassedOver, ...]
+    forwarding: tuple[Forwarding, ...]
+    """Of load balancers with LVS."""
     members: Mapping[str, MemberStatus | None]
     disks: Mapping[str, Space]
     """Where etcd's data are, of each host that could be read."""
@@ -181,8 +178,7 @@ def status_facts(cluster: Cluster, host: Host) -> Sequence[Fact[Any]]:
     """What is read from a host."""
     found: list[Fact[Any]] = [Identity(), _JOURNAL, _LOCK, _DRILL, _CERTIFICATES, _endpoint(cluster, host)]
     found += [UnitState(unit) for unit in units(cluster, host)]
-    if has_proxy(cluster, host):
-        found.append(_PROXIED)
+    found += balancing_facts(cluster, host)
     if host.is_control_plane:
         found += [*_healths(cluster, host).values(), _NODES]
     if host.is_etcd:
@@ -204,6 +200,7 @@ def condition(cluster: Cluster, seen: Mapping[str, Facts], unreachable: Mapping[
     """The cluster's condition, from what was read from those hosts that answered."""
     api = next((view for name in seen if (view := _api(cluster, name, seen)) is not None), None)
     vip = cluster.settings.endpoint.vip
+    forwarding = forwarded(cluster, seen)
     entries = [entry for facts in seen.values() for entry in parse_entries(facts[_JOURNAL])]
     locks = [note[1] for facts in seen.values() if (note := parse_note(facts[_LOCK])) is not None]
     return Status(
@@ -214,8 +211,13 @@ def condition(cluster: Cluster, seen: Mapping[str, Facts], unreachable: Mapping[
         unreachable=unreachable,
         endpoint=_endpoint_state(cluster, seen),
         vip=str(vip) if vip else None,
-        vip_holders=tuple(n for n, facts in seen.items() if vip and facts[Identity()].interface_of(vip)),
-        passed_over=tuple(_passed_over(cluster, seen)),
+        vip_holders=tuple(
+            host.name
+            for host in cluster.vip_hosts
+            if vip and host.name in seen and seen[host.name][Identity()].interface_of(vip)
+        ),
+        passed_over=(*passed_over(cluster, seen), *not_forwarded_to(cluster, forwarding)),
+        forwarding=forwarding,
         members={host.name: seen[host.name][_ETCD] if host.name in seen else None for host in cluster.etcd_members},
         disks={host.name: seen[host.name][_ETCD_DISK] for host in cluster.etcd_members if host.name in seen},
         parts=tuple(_parts(cluster, seen, api)),
@@ -255,20 +257,6 @@ def _endpoint_state(cluster: Cluster, seen: Mapping[str, Facts]) -> Endpoint:
         failed={name: said(answer) for name, answer in answers.items() if not answer.ok},
         seconds=median(times) if times else None,
     )
-
-
-def _passed_over(cluster: Cluster, seen: Mapping[str, Facts]) -> list[PassedOver]:
-    names = {str(host.address): host.name for host in cluster.control_planes}
-    together: dict[tuple[str, str], dict[str, str]] = {}
-    for name, facts in seen.items():
-        for server in facts[_PROXIED] if has_proxy(cluster, cluster.host(name)) else ():
-            if server.state != "in":
-                found = together.setdefault((names.get(server.address, server.address), server.state), {})
-                found[name] = server.reason
-    return [
-        PassedOver(server, state, next(iter(reasons.values())), tuple(reasons))
-        for (server, state), reasons in together.items()
-    ]
 
 
 def said(answer: Answer) -> str:

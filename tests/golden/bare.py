@@ -8,6 +8,7 @@ from kbootstrap.components.node_labels import ClusterNodes
 from kbootstrap.facts.binaries import NOT_DELIVERED, Delivered
 from kbootstrap.facts.fact import Fact, Facts
 from kbootstrap.facts.guard import Guard
+from kbootstrap.facts.ipvs import VirtualServers
 from kbootstrap.facts.packages import InstalledPackages
 from kbootstrap.facts.paths import ABSENT, PathState
 from kbootstrap.facts.sysctls import SysctlValue
@@ -21,6 +22,7 @@ _NOTHING: dict[type[Fact[Any]], object] = {
     InstalledPackages: frozenset(),
     SysctlValue: None,
     UnitState: NO_UNIT,
+    VirtualServers: (),
     ImportedImages: {},
     ManagedObjects: {},
     ClusterNodes: {},

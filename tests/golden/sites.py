@@ -48,6 +48,11 @@ def cluster(members: tuple[Host, ...], settings: Mapping[str, object]) -> Cluste
     return Cluster("demo", KUBERNETES, members, Settings.model_validate(settings))
 
 
+_TIER_HOSTS = (
+    *hosts("cp", 11, 3, _CONTROL_PLANE),
+    *hosts("w", 21, 2, _WORKER),
+    *hosts("lb", 91, 2, _LOAD_BALANCER),
+)
 _VIP = {"mode": "vip", "vip": "198.18.0.100"}
 _TAINTED = Host(
     "w1",
@@ -119,12 +124,29 @@ TOPOLOGIES: Mapping[str, Cluster] = MappingProxyType(
             },
         ),
         "load-balancers": cluster(
-            (
-                *hosts("cp", 11, 3, _CONTROL_PLANE),
-                *hosts("w", 21, 2, _WORKER),
-                *hosts("lb", 91, 2, _LOAD_BALANCER),
-            ),
+            _TIER_HOSTS,
             {"endpoint": _TIER},
+        ),
+        "lvs-dr": cluster(_TIER_HOSTS, {"endpoint": _TIER, "load_balancer": {"lvs": {}}}),
+        "lvs-nat": cluster(
+            _TIER_HOSTS,
+            {
+                "endpoint": _TIER,
+                "load_balancer": {"lvs": {"method": "nat", "scheduler": "sh", "connection_sync": False}},
+            },
+        ),
+        "lvs-tunnel": cluster(
+            _TIER_HOSTS,
+            {
+                "endpoint": _TIER,
+                "load_balancer": {
+                    "lvs": {"method": "tunnel", "persistence_seconds": 300},
+                    "instances": {"second": {"vip": "198.18.0.101"}},
+                },
+                "applications": {
+                    "notes": {"protocol": "http", "server_names": ["notes.example.com"], "node_port": 30081}
+                },
+            },
         ),
         "applications": cluster(
             (
@@ -157,6 +179,9 @@ SHOWN: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "external-etcd": ("cp1", "w1", "etcd1"),
         "five-etcd": ("cp5",),
         "load-balancers": ("cp1", "w1", "lb1"),
+        "lvs-dr": ("cp1", "lb2"),
+        "lvs-nat": ("cp1", "lb1"),
+        "lvs-tunnel": ("cp1", "lb1"),
         "applications": ("lb1", "lb2"),
         "single": ("solo",),
     }

@@ -140,7 +140,7 @@ def local(config: File, servers: File, folder: Path) -> Path:
     text = config.content.decode().replace(str(nginx.RUNTIME), str(folder))
     text = text.replace(str(endpoint.LIST), str(folder / "servers"))
     text = (
-        re.sub(r"198\.18\.0\.(\d+):6443", r"127.18.0.\1:36443", text)
+        re.sub(r"198\.18\.0\.(\d+):644([35])", r"127.18.0.\1:3644\2", text)
         .replace(":6443", ":36443")
         .replace(":6444", ":36444")
     )
@@ -177,6 +177,7 @@ def keepalived_text(config: File) -> str:
     if interface is None:
         pytest.skip("this machine has no network interface")
     text = re.sub(r"interface \w+", f"interface {interface}", config.content.decode())
+    text = re.sub(r"lvs_sync_daemon \w+", f"lvs_sync_daemon {interface}", text)
     text = text.replace("script_user nobody nogroup", "script_user root")
     return re.sub(r'script "/opt[^"]*"', 'script "/bin/true"', text)
 
@@ -188,6 +189,13 @@ def test_keepalived_would_refuse_a_wrong_configuration(tmp_path: Path) -> None:
     file.write_text(keepalived_text(config).replace("virtual_router_id 100", "virtual_router_id 300"))
     with pytest.raises(AssertionError, match="300"):
         run("keepalived", "--config-test", f"--use-file={file}")
+
+
+@needs("nft")
+def test_nft_accepts_the_rules(tmp_path: Path) -> None:
+    rules = next(file for file in files("lvs-nat", "lb1") if file.path == keepalived.MASQUERADE)
+    (tmp_path / "rules").write_bytes(rules.content)
+    run("nft", "--check", "--file", str(tmp_path / "rules"))
 
 
 @needs("shellcheck")

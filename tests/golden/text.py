@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from kbootstrap.components.cordons import Uncordoned
 from kbootstrap.components.images import ImportedImage
+from kbootstrap.components.lvs import Table
 from kbootstrap.components.manifests import Manifests
 from kbootstrap.components.node_labels import NodeLabels
 from kbootstrap.steps.block import Block
@@ -60,6 +61,8 @@ def step_text(step: Step) -> str:
             return f"=== image {artifact.ref} as {reference}{' pinned' if pinned else ''}\n"
         case NodeLabels(node, labels, taints):
             return f"=== node {node} {dict(labels)} {' '.join(map(str, taints))}\n"
+        case Table(wanted):
+            return f"=== table of IPVS\n{wanted}\n"
         case Uncordoned(node):
             return f"=== node {node} not cordoned by a run\n"
         case _:

@@ -41,6 +41,8 @@ TOOL_PACKAGES = {"base64": "coreutils", "sha256sum": "coreutils", "modprobe": "k
 """Where a package is not called like its tool."""
 
 _MODULES = {"overlay": "grep -qw overlay /proc/filesystems", "br_netfilter": "[ -d /proc/sys/net/bridge ]"}
+_WITHOUT_IPVS = ", or set kube_proxy: {mode: nftables}"
+_WITHOUT_LVS = ", or leave load_balancer: {lvs: …} out: Nginx alone does it as well"
 _IPVS = {"ip_vs": "[ -e /proc/net/ip_vs ]"}
 
 
@@ -125,6 +127,8 @@ def _kernel(cluster: Cluster, host: Host, identity: HostIdentity) -> Iterator[Fi
 
 
 def _modules(cluster: Cluster, host: Host) -> dict[str, str]:
+    if host.is_load_balancer:
+        return {} if cluster.lvs is None else _IPVS
     if not host.is_node:
         return {}
     return _MODULES | (_IPVS if cluster.settings.kube_proxy.mode == "ipvs" else {})
@@ -137,7 +141,7 @@ def _module_guard(name: str, loaded: str) -> Guard:
 def _missing_modules(cluster: Cluster, host: Host, facts: Facts) -> Iterator[Finding]:
     for name, loaded in _modules(cluster, host).items():
         if not facts[_module_guard(name, loaded)]:
-            ipvs = ", or set kube_proxy: {mode: nftables}" if name in _IPVS else ""
+            ipvs = (_WITHOUT_LVS if host.is_load_balancer else _WITHOUT_IPVS) if name in _IPVS else ""
             yield Finding(
                 host.name,
                 "system",

@@ -76,6 +76,7 @@ def ports(cluster: Cluster, host: Host) -> list[Port]:
         found += [Port(settings.endpoint.port, "the proxy to the API")]
     if has_proxy(cluster, host):
         found += [Port(nginx.ALIVE_PORT, "the proxy's health")]
+        found += [Port(nginx.BALANCED_PORT, "the load balancers' connections")] if cluster.lvs is not None else []
     if has_edge(cluster, host):
         found += [
             Port(HTTP_PORT, "applications"),

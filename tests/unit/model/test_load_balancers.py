@@ -79,6 +79,13 @@ def test_a_tier_that_cannot_work_is_refused(desk: Desk, text: str, said: str) ->
     assert said in desk.problem(text).message
 
 
+def test_lvs_is_for_load_balancers(desk: Desk) -> None:
+    assert desk.load(TIER).lvs is None
+    found = desk.load(TIER + "load_balancer: {lvs: {method: nat}}\n").lvs
+    assert found is not None
+    assert (found.method, found.scheduler, found.connection_sync) == ("nat", "wlc", True)
+
+
 def test_one_load_balancer_alone_is_unwise(desk: Desk) -> None:
     assert "one load balancer alone" in desk.warning(HEAD + HOSTS + BALANCERS.splitlines(keepends=True)[0])
 

@@ -9,15 +9,18 @@ import pytest
 
 from kbootstrap.components.packages import wanted_packages
 from kbootstrap.facts.fact import Fact
+from kbootstrap.facts.guard import Guard
 from kbootstrap.facts.latency import SyncLatency
 from kbootstrap.facts.neighbours import Neighbour
 from kbootstrap.facts.ports import Listener, Listeners
 from kbootstrap.facts.reach import FullPackets, PeerPorts
 from kbootstrap.facts.vrrp import Advert, VrrpAdverts
 from kbootstrap.model.cluster import Role
+from kbootstrap.model.load_balancer import LoadBalancer, Lvs
 from kbootstrap.model.settings import Settings
 from kbootstrap.workflows.fitness.between import between, between_facts
 from kbootstrap.workflows.fitness.finding import Finding
+from kbootstrap.workflows.fitness.machine import machine_facts
 from kbootstrap.workflows.fitness.network import network_facts
 from kbootstrap.workflows.footprint import units
 from kbootstrap.workflows.preflight import findings
@@ -109,3 +112,13 @@ def test_what_runs_on_a_load_balancer() -> None:
     assert names == {"kube-endpoint-nginx", "kube-endpoint-watch", "kube-endpoint-keepalived", "kube-edge-nginx"}
     assert {"nginx", "keepalived", "logrotate"} <= set(wanted_packages(CLUSTER, BALANCERS[0]))
     assert not {"nginx", "keepalived"} & set(wanted_packages(CLUSTER, CLUSTER.host("cp1")))
+
+
+def test_a_kernel_without_ipvs_is_named_with_the_way_out() -> None:
+    with_lvs = SETTINGS.model_copy(update={"load_balancer": LoadBalancer(lvs=Lvs())})
+    tier = replace(CLUSTER, settings=with_lvs)
+    [guard] = [fact for fact in machine_facts(tier, BALANCERS[0]) if isinstance(fact, Guard)]
+    [problem] = findings(tier, looks(tier, lb1=look(tier, "lb1", {guard: False})))
+    assert problem.message == "lb1: its kernel has no ip_vs, neither built in nor as a module"
+    assert "leave load_balancer: {lvs: …} out" in (problem.hint or "")
+    assert machine_facts(CLUSTER, BALANCERS[0]) == []

@@ -1,0 +1,81 @@
+"""The directors' table: what keepalived does itself, and what has to be put right."""
+
+from dataclasses import replace
+
+import pytest
+
+from kbootstrap.components import keepalived, lvs
+from kbootstrap.components.service import unit_path
+from kbootstrap.facts.fact import Facts
+from kbootstrap.facts.ipvs import RealServer, VirtualServer, VirtualServers
+from kbootstrap.facts.units import NO_UNIT, UnitState, UnitStatus
+from kbootstrap.steps.step import Change, Paths
+from tests.golden.sites import TOPOLOGIES
+
+CLUSTER = TOPOLOGIES["lvs-dr"]
+RUNNING = replace(NO_UNIT, loaded=True, active="active", sub="running")
+
+
+def wanted() -> VirtualServer:
+    assert CLUSTER.lvs is not None
+    return lvs.virtual_server(CLUSTER, CLUSTER.lvs)
+
+
+def change(*now: VirtualServer, unit: UnitStatus = RUNNING, touched: Paths = frozenset()) -> Change | None:
+    """What is due where the table is like this."""
+    seen = Facts({VirtualServers(): now, UnitState(keepalived.UNIT): unit})
+    return lvs.Table(wanted()).diff(seen, touched)
+
+
+def test_a_full_table_is_right() -> None:
+    other = VirtualServer("198.18.0.200:80", "rr", 0)
+    assert change(wanted(), other) is None
+
+
+def test_a_real_server_that_keepalived_has_taken_out_is_no_drift() -> None:
+    assert change(replace(wanted(), servers=wanted().servers[:1])) is None
+
+
+def test_where_keepalived_does_not_run_yet_it_is_about_to_make_it() -> None:
+    assert change(unit=NO_UNIT) is None
+    assert change(unit=NO_UNIT, touched=frozenset({keepalived.CONFIG})) is None
+
+
+@pytest.mark.parametrize("path", [keepalived.CONFIG, unit_path(keepalived.UNIT)])
+def test_after_a_reload_somebody_looks(path: object) -> None:
+    due = change(touched=frozenset({path}))  # type: ignore[arg-type]
+    assert due is not None
+    assert "grep -q -- '-A -t 198.18.0.100:6443 '" in due.script
+    assert due.script.endswith("systemctl restart kube-endpoint-keepalived.service")
+
+
+@pytest.mark.parametrize(
+    "now", [(), (replace(wanted(), scheduler="rr"),), (replace(wanted(), persistence=60),)], ids=["none", "rr", "60 s"]
+)
+def test_a_table_that_is_not_keepalived_s_is_made_anew(now: tuple[VirtualServer, ...]) -> None:
+    due = change(*now)
+    assert due is not None
+    assert due.disrupts
+    assert due.script == "systemctl restart kube-endpoint-keepalived.service"
+
+
+def test_strange_and_idle_real_servers() -> None:
+    first, second, _ = wanted().servers
+    strange = RealServer("198.18.0.99:6443", "dr", 100)
+    due = change(replace(wanted(), servers=(replace(first, weight=0), replace(second, method="nat"), strange)))
+    assert due is not None
+    assert not due.disrupts
+    assert due.script.splitlines() == [
+        "ipvsadm -d -t 198.18.0.100:6443 -r 198.18.0.12:6443",
+        "ipvsadm -d -t 198.18.0.100:6443 -r 198.18.0.99:6443",
+        "ipvsadm -e -t 198.18.0.100:6443 -r 198.18.0.11:6443 -g -w 100",
+    ]
+    assert "198.18.0.11:6443: weight 0 -> 100" in due.diff
+
+
+def test_nat_goes_to_the_proxies_own_port() -> None:
+    cluster = TOPOLOGIES["lvs-nat"]
+    assert cluster.lvs is not None
+    assert {server.address for server in lvs.virtual_server(cluster, cluster.lvs).servers} == {
+        f"198.18.0.1{number}:6445" for number in (1, 2, 3)
+    }
