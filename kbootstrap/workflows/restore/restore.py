@@ -90,6 +90,8 @@ class Ready:
     """Whether no host has any etcd data: there is nothing to move aside, and nothing to lose."""
     resumed: bool
     run: Run
+    without: tuple[str, ...] = ()
+    """Hosts that are given up; `cluster` has them no more."""
 
 
 def remaining(cluster: Cluster, without: Sequence[str]) -> Cluster:
@@ -119,7 +121,8 @@ def prepared(cluster: Cluster, order: Order, owner: Owner, emit: Sink) -> Iterat
         connections = stack.enter_context(opened_hosts(cluster))
         run = stack.enter_context(exclusive(cluster, connections, owner, emit))
         looks = look_around(cluster, connections, connections, run.emit, _more_facts)
-        yield _judged(cluster, archive, backup.where, connections, looks, run)
+        ready = _judged(cluster, archive, backup.where, connections, looks, run)
+        yield replace(ready, without=order.without)
 
 
 def _require_database(cluster: Cluster, archive: Archive, emit: Sink) -> None:
@@ -180,8 +183,11 @@ def restore(ready: Ready) -> None:
     execute(cluster, ready.connections, survey, ready.run)
     if not ready.fresh:
         forget_leaders(cluster, ready.connections, emit)
+        forget_nodes(cluster, ready.connections, ready.without, emit)
     start_everything(cluster, ready.connections, ready.run)
-    if not ready.fresh:
+    if ready.fresh:
+        forget_nodes(cluster, ready.connections, ready.without, emit)
+    else:
         restart_dns(cluster, ready.connections, emit)
     finish(cluster, ready.connections, FINISHED)
 
@@ -216,6 +222,22 @@ def forget_leaders(cluster: Cluster, connections: Mapping[str, Connection], emit
     with phase(emit, "leaders", cluster.control_planes[0].name):
         on_all(hosts, lambda _name, host: host.run(f"systemctl start {kube_apiserver.UNIT}", timeout=START_SECONDS))
         hosts[cluster.control_planes[0].name].run(f"for try in 1 2 3 4 5; do {forget} && exit; sleep 1; done")
+
+
+def forget_nodes(cluster: Cluster, connections: Mapping[str, Connection], names: Sequence[str], emit: Sink) -> None:
+    """Takes the nodes that are given up out of the cluster, and their pods with them.
+
+    Their pods would count as running for minutes, and new ones be put there. Best effort: controllers do the same later.
+    """
+    if not names:
+        return
+    first = cluster.control_planes[0].name
+    delete = "delete pods --all-namespaces --force --grace-period=0 --ignore-not-found --field-selector=spec.nodeName="
+    forget = " && ".join(
+        f"{kubectl(f'delete node --ignore-not-found {name}')} && {kubectl(f'{delete}{name}')}" for name in names
+    )
+    with phase(emit, "given-up", first):
+        connections[first].run(f"for try in 1 2 3 4 5; do {{ {forget}; }} && exit; sleep 1; done")
 
 
 def restart_dns(cluster: Cluster, connections: Mapping[str, Connection], emit: Sink) -> None:
