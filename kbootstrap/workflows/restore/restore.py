@@ -227,7 +227,7 @@ def forget_leaders(cluster: Cluster, connections: Mapping[str, Connection], emit
 def forget_nodes(cluster: Cluster, connections: Mapping[str, Connection], names: Sequence[str], emit: Sink) -> None:
     """Takes the nodes that are given up out of the cluster, and their pods with them.
 
-    Their pods would count as running for minutes, and new ones be put there. Best effort: controllers do the same later.
+    Their pods would count as running for minutes, and new ones be put there. Controllers do the same, only later.
     """
     if not names:
         return
