@@ -1,6 +1,7 @@
 """How much of a budget a drill has used. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from kbootstrap.drills.drill import Course, Rule
@@ -118,6 +119,43 @@ def losses(seen: Observation, kept_until: float | None = None) -> list[str]:
     """What the readings back say against the ledger. With `kept_until`, what was acknowledged later may be missing."""
     late = _acknowledged_after(seen, kept_until) if kept_until is not None else frozenset[str]()
     return [problem for reading in seen.ledgers for problem in _loss(reading, late)]
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What the long watch has told: acknowledged writes that it never told of, and how late it was at the most."""
+
+    events: int
+    missing: tuple[str, ...]
+    latest: float
+    cuts: tuple[tuple[float, str], ...]
+
+    @property
+    def said(self) -> str:
+        """In words."""
+        first = f" ({self.cuts[0][1]})" if self.cuts else ""
+        return (
+            f"a watch told of {self.events:,} writes, the latest {self.latest:.2f} s after it was acknowledged;"
+            f" it broke {len(self.cuts)} times{first}"
+        )
+
+
+def watched(seen: Observation, kept_until: float | None = None) -> Watched | None:
+    """What became of the watch; None where there was none. What may be lost need not be told of."""
+    samples = seen.samples
+    if not samples.seen:
+        return None
+    missing, latest = [], 0.0
+    for track in samples.tracks:
+        if track.name not in WRITES:
+            continue
+        for serial, began, seconds in zip(track.serials, track.began, track.seconds, strict=True):
+            name = object_name(track.name, serial)
+            if name in samples.seen:
+                latest = max(latest, samples.seen[name] - began - seconds)
+            elif kept_until is None or began + seconds <= kept_until:
+                missing.append(name)
+    return Watched(len(samples.seen), tuple(sorted(missing)), latest, tuple(samples.cuts))
 
 
 def _loss(reading: Reading, late: frozenset[str]) -> list[str]:

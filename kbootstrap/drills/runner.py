@@ -108,7 +108,7 @@ def _ground(story: Story, order: Order, emit: Sink) -> Iterator[tuple[Ground, Si
 def _drill(ground: Ground, story: Story, order: Order, emit: Sink) -> None:
     cluster, drill = ground.cluster, story.drill
     awaits = drill.awaits(cluster)
-    settings = ProbeSettings(entry="endpoint", readers=member_readers(cluster, ground.connections))
+    settings = ProbeSettings(entry="endpoint", watch=True, readers=member_readers(cluster, ground.connections))
     if order.rate is not None:
         settings = replace(settings, rate=order.rate)
     with probed(cluster, ground.connections, emit, settings) as recording:

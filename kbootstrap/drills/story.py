@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from kbootstrap.drills.chronicle import Chronicle
 from kbootstrap.drills.drill import Course, Drill
-from kbootstrap.drills.measure import jitter, losses
+from kbootstrap.drills.measure import jitter, losses, watched
 from kbootstrap.drills.result import DrillResult, Kind, Measured, Verdict
 from kbootstrap.engine.lock import Owner
 from kbootstrap.errors import KbootstrapError
@@ -67,6 +67,11 @@ def judged(story: Story) -> DrillResult:
         if not one.within:
             story.problems.append(_over(one))
     story.problems += losses(seen, story.kept_until)
+    if (watch := watched(seen, story.kept_until)) is not None:
+        story.remarks.append(watch.said)
+        if watch.missing:
+            first = ", ".join(watch.missing[:3])
+            story.problems.append(f"a watch never told of {len(watch.missing):,} acknowledged writes, such as {first}")
     if seen.account.problem:
         story.problems.append(f"the measurement is not whole: {seen.account.problem}")
     if seen.account.unsent:

@@ -10,14 +10,18 @@ from typing import Any, TextIO
 
 from kbootstrap.probes.census import ready_replicas
 from kbootstrap.probes.exchange import Kept, Outcome, Way, ask_anew
-from kbootstrap.probes.samples import census_line, sample_line
+from kbootstrap.probes.samples import census_line, cut_line, sample_line, seen_line
 from kbootstrap.probes.spec import Census, Probe, Spec, object_name
+from kbootstrap.probes.watch import Watching
 
 FLUSH_SECONDS = 0.5
 """How late samples may be in the file, for who reads along."""
 
 STALL_SECONDS = 1.0
 """A prober that was held up longer does not make up for what it has not sent, which would be a burst, but counts it."""
+
+LAST_EVENTS_SECONDS = 2.0
+"""For the watch to tell of the last writes."""
 
 Act = Callable[[int], Coroutine[Any, Any, None]]
 """Does what is due at a point of a grid, by its number."""
@@ -58,10 +62,12 @@ class Prober:
         if (census := self.spec.census) is not None:
             grids.append(asyncio.create_task(self._grid(start, lambda _: census.interval, self._counting(census))))
         grids.append(asyncio.create_task(self._flush()))
+        watching = asyncio.create_task(self._watching())
         await self._stop.wait()
         for grid in grids:
             grid.cancel()
         await asyncio.gather(*grids, *self._flying, return_exceptions=True)
+        await self._end(watching)
         for kept in self._kept:
             kept.close()
         self.file.flush()
@@ -126,6 +132,25 @@ class Prober:
 
         return act
 
+    async def _watching(self) -> None:
+        if (watch := self.spec.watch) is not None:
+            way = Way(watch.target, self.tls, self.spec.credentials.server_name)
+            await Watching(
+                way,
+                watch.path,
+                watch.patience,
+                seen=lambda at, name: _write(self.file, seen_line(at, name)),
+                cut=lambda at, reason: _write(self.file, cut_line(at, reason)),
+            ).run()
+
+    async def _end(self, watching: asyncio.Task[None]) -> None:
+        """The last writes have been answered: their events come a moment later."""
+        if self.spec.watch is not None:
+            await asyncio.wait([watching], timeout=LAST_EVENTS_SECONDS)
+        if watching.done() and not watching.cancelled() and (error := watching.exception()) is not None:
+            self._broken = self._broken or error
+        watching.cancel()
+
     def _keep(self, way: Way) -> Kept:
         self._kept.append(Kept(way))
         return self._kept[-1]
@@ -134,3 +159,7 @@ class Prober:
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             self.file.flush()
+
+
+def _write(file: TextIO, line: str) -> None:
+    file.write(line)

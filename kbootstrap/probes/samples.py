@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from kbootstrap.probes.exchange import Outcome
 
 CENSUS = "ready"
+SEEN = "seen"
+CUT = "cut"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,10 @@ class Samples:
     tracks: list[Track]
     census: list[tuple[float, int]] = field(default_factory=list)
     """When was looked, and how many replicas were ready."""
+    seen: dict[str, float] = field(default_factory=dict)
+    """When the watch has told of each object."""
+    cuts: list[tuple[float, str]] = field(default_factory=list)
+    """When the watch broke, and why."""
 
 
 def sample_line(probe: int, serial: int, began: float, seconds: float, outcome: Outcome) -> str:
@@ -76,6 +82,16 @@ def census_line(at: float, count: int) -> str:
     return f'["{CENSUS}",{at:.6f},{count}]\n'
 
 
+def seen_line(at: float, name: str) -> str:
+    """The watch has told of an object."""
+    return f'["{SEEN}",{at:.6f},{json.dumps(name)}]\n'
+
+
+def cut_line(at: float, reason: str) -> str:
+    """The watch broke."""
+    return f'["{CUT}",{at:.6f},{json.dumps(reason)}]\n'
+
+
 def read_samples(names: Iterable[str], lines: Iterable[str]) -> Samples:
     """The samples of probes of these names; a last line that is not whole yet is left out."""
     samples = Samples([Track(name) for name in names])
@@ -85,6 +101,10 @@ def read_samples(names: Iterable[str], lines: Iterable[str]) -> Samples:
         kind, *values = json.loads(line)
         if kind == CENSUS:
             samples.census.append((values[0], values[1]))
+        elif kind == SEEN:
+            samples.seen.setdefault(values[1], values[0])
+        elif kind == CUT:
+            samples.cuts.append((values[0], values[1]))
         else:
             _add(samples.tracks[kind], *values)
     return samples

@@ -75,6 +75,18 @@ class Census:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """A list (its path in the API) that is watched. A server that is silent for `patience` seconds is given up.
+
+    HTTP/2 clients of Kubernetes ping after 5 s where they are told to (HTTP2_READ_IDLE_TIMEOUT_SECONDS).
+    """
+
+    target: Target
+    path: str
+    patience: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """A whole run. `samples` is the file that they are written to; `patience` is in seconds."""
 
@@ -82,6 +94,7 @@ class Spec:
     credentials: Credentials
     probes: tuple[Probe, ...]
     census: Census | None = None
+    watch: Watch | None = None
     patience: float = PATIENCE
 
     def to_json(self) -> str:
@@ -91,7 +104,7 @@ class Spec:
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
         value = json.loads(text)
-        census = value["census"]
+        census, watch = value["census"], value["watch"]
         return cls(
             samples=value["samples"],
             credentials=Credentials(**value["credentials"]),
@@ -100,6 +113,7 @@ class Spec:
                 for probe in value["probes"]
             ),
             census=census and Census(Target(**census["target"]), census["path"], census["interval"]),
+            watch=watch and Watch(Target(**watch["target"]), watch["path"], watch["patience"]),
             patience=value["patience"],
         )
 

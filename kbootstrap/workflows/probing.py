@@ -23,7 +23,7 @@ from kbootstrap.probes.application import PREFIX, Application, Stage, staged, wa
 from kbootstrap.probes.ledger import ledger
 from kbootstrap.probes.process import probing
 from kbootstrap.probes.recording import Recording
-from kbootstrap.probes.spec import KEPT, PATIENCE, RATE, Census, Credentials, Probe, Spec, Target
+from kbootstrap.probes.spec import KEPT, PATIENCE, RATE, Census, Credentials, Probe, Spec, Target, Watch
 from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows.image import supplied
 from kbootstrap.workflows.parallel import on_all
@@ -63,7 +63,8 @@ class ProbeSettings:
     `rate` is in requests per second and probe, `patience` in seconds. The application is asked for at all nodes in
     turn, or at the `entry` "endpoint": where users are led around a host that goes down, as by the VIP. `samples` is a
     folder that keeps every sample; `through` names the host for tunnels, where they are needed (else a worker).
-    `readers` look for the acknowledged writes in more places than the API, by what these are called.
+    With `watch`, one long watch tells of every write. `readers` look for the acknowledged writes in more places than
+    the API, by what these are called.
     """
 
     rate: float = RATE
@@ -71,6 +72,7 @@ class ProbeSettings:
     entry: Literal["nodes", "endpoint"] = "nodes"
     samples: Path | None = None
     through: str = ""
+    watch: bool = False
     readers: Mapping[str, Reader] = field(default_factory=dict)
 
 
@@ -143,6 +145,7 @@ def _spec(
             Probe("application", tuple(ports), APPLICATION_PATH, secure=False, rate=settings.rate),
         ),
         census=Census(endpoint, stage.pods),
+        watch=Watch(endpoint, stage.objects) if settings.watch else None,
         patience=settings.patience,
     )
 

@@ -1,5 +1,7 @@
 """How long users felt nothing but silence, and what became of their writes."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,11 +17,13 @@ from kbootstrap.drills.measure import (
     silence,
     steady,
     unfelt,
+    watched,
 )
 from kbootstrap.drills.result import Kind, Measured, Moment
 from kbootstrap.probes.ledger import Verdict
 from kbootstrap.probes.recording import Observation
-from kbootstrap.probes.samples import Track
+from kbootstrap.probes.samples import Samples, Track
+from kbootstrap.probes.spec import object_name
 from tests.unit.drills.stage import observation, track
 
 FAULT = 4.0
@@ -130,6 +134,32 @@ def test_lost_writes_are_named_and_those_after_a_backup_forgiven() -> None:
 def test_what_cannot_be_read_back_is_no_proof() -> None:
     seen = observation(ledgers=(Verdict("etcd on cp2", 500, 0, 0, problem="no route"),))
     assert losses(seen, kept_until=0.0) == ["the acknowledged writes could not be read back from etcd on cp2: no route"]
+
+
+def watching(*tracks: Track, seen: dict[str, float], cuts: list[tuple[float, str]] | None = None) -> Observation:
+    made = observation(*tracks)
+    return replace(made, samples=Samples(made.samples.tracks, seen=seen, cuts=cuts or []))
+
+
+def test_a_watch_tells_of_every_write_and_how_late() -> None:
+    names = {object_name("write-new", serial): at + 0.02 for serial, at in enumerate(GRID)}
+    late = {**names, object_name("write-new", 200): GRID[200] + 1.51}
+    found = watched(watching(track("write-new", GRID), track("api-new", GRID), seen=late, cuts=[(4.1, "silent")]))
+    assert found is not None
+    assert (found.missing, round(found.latest, 2), found.events) == ((), 1.5, 500)
+    assert "1.50 s after" in found.said
+    assert "broke 1 times (silent)" in found.said
+
+
+def test_what_a_watch_never_told_of_is_named_but_for_what_may_be_lost() -> None:
+    names = {object_name("write-new", serial): at for serial, at in enumerate(GRID) if serial != 300}
+    seen = watching(track("write-new", GRID), seen=names)
+    assert [one.missing if one else None for one in (watched(seen), watched(seen, 5.0), watched(seen, 7.0))] == [
+        ("write-new-0000300",),
+        (),
+        ("write-new-0000300",),
+    ]
+    assert watched(observation(track("write-new", GRID))) is None
 
 
 @given(st.lists(st.floats(0, 10), unique=True, max_size=50), st.floats(0, 10))

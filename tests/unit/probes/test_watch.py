@@ -1,0 +1,99 @@
+"""A watch goes on where it broke, and says when it did; the server is real, and plays what goes wrong."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from kbootstrap.probes.exchange import Way
+from kbootstrap.probes.spec import Target
+from kbootstrap.probes.watch import Watching
+
+HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+Serve = Callable[[int, str, asyncio.StreamWriter], Awaitable[None]]
+
+
+def event(name: str, version: int, kind: str = "ADDED") -> bytes:
+    body = json.dumps({"type": kind, "object": {"metadata": {"name": name, "resourceVersion": str(version)}}}) + "\n"
+    return f"{len(body):x}\r\n{body}\r\n".encode()
+
+
+def watch(serve: Serve, *, until: int, patience: float = 5.0) -> tuple[list[str], list[str], list[str]]:
+    """What was seen, why it broke, and what was asked for, until so many events."""
+    seen: list[str] = []
+    cuts: list[str] = []
+    asked: list[str] = []
+
+    async def run() -> None:
+        enough = asyncio.Event()
+
+        async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asked.append((await reader.readuntil(b"\r\n\r\n")).split()[1].decode())
+            await serve(len(asked), asked[-1], writer)
+
+        def note(_at: float, name: str) -> None:
+            seen.append(name)
+            if len(seen) >= until:
+                enough.set()
+
+        server = await asyncio.start_server(client, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        way = Way(Target("127.0.0.1", port))
+        task = asyncio.create_task(Watching(way, "/objects", patience, note, lambda _at, why: cuts.append(why)).run())
+        await asyncio.wait_for(enough.wait(), 20)
+        task.cancel()
+        server.close()
+
+    asyncio.run(run())
+    return seen, cuts, asked
+
+
+async def _send(writer: asyncio.StreamWriter, *parts: bytes) -> None:
+    writer.write(b"".join(parts))
+    await writer.drain()
+
+
+def test_events_as_they_come() -> None:
+    async def serve(_number: int, _path: str, writer: asyncio.StreamWriter) -> None:
+        await _send(writer, HEAD, event("a", 1), event("a", 2, "MODIFIED"))
+        for part in (event("b", 3)[:7], event("b", 3)[7:]):  # in two pieces
+            await _send(writer, part)
+            await asyncio.sleep(0.05)
+
+    assert watch(serve, until=2) == (["a", "b"], [], ["/objects?watch=1"])
+
+
+def test_it_goes_on_after_the_last_event_it_has_seen() -> None:
+    async def serve(number: int, _path: str, writer: asyncio.StreamWriter) -> None:
+        await _send(writer, HEAD, event(f"n{number}", number))
+        writer.close()
+
+    seen, cuts, asked = watch(serve, until=3)
+    assert seen == ["n1", "n2", "n3"]
+    assert cuts[:2] == ["closed by the server"] * 2
+    assert asked[1:] == ["/objects?watch=1&resourceVersion=1", "/objects?watch=1&resourceVersion=2"]
+
+
+def test_a_server_that_falls_silent_is_given_up() -> None:
+    async def serve(number: int, _path: str, writer: asyncio.StreamWriter) -> None:
+        await _send(writer, HEAD, event(f"n{number}", number))
+
+    seen, cuts, _ = watch(serve, until=2, patience=0.2)
+    assert (seen, cuts[0]) == (["n1", "n2"], "silent")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"HTTP/1.1 410 Gone\r\n\r\n", HEAD + b'2e\r\n{"type": "ERROR", "object": {"code": 410}}     \n\r\n'],
+    ids=["at once", "as an event"],
+)
+def test_what_is_too_old_is_begun_anew(answer: bytes) -> None:
+    async def serve(number: int, _path: str, writer: asyncio.StreamWriter) -> None:
+        await _send(writer, answer if number == 2 else HEAD + event(f"n{number}", number))
+        writer.close()
+
+    _, cuts, asked = watch(serve, until=2)
+    assert cuts[1] == "status 410"
+    assert asked[2] == "/objects?watch=1"
