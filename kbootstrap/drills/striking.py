@@ -44,7 +44,13 @@ def strike_and_heal(ground: Ground, story: Story, fault: Fault, awaits: Sequence
             story.problems.append("it was stopped in the middle, and what it did was undone")
         except KbootstrapError as error:
             story.problems.append(said(error))
-        with unstoppable(lambda: ground.chronicle.note(Kind.NOTE, "it is being undone; this cannot be stopped")):
+
+        def told() -> None:
+            """The run ends when the cluster is well."""
+            story.cut = True
+            ground.chronicle.note(Kind.NOTE, "it is being undone; this cannot be stopped")
+
+        with unstoppable(told):
             _heal(ground, story, fault)
 
 

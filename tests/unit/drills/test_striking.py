@@ -1,6 +1,7 @@
 """Whatever happens, what was done is undone."""
 
 import re
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -92,6 +93,18 @@ def test_an_interrupt_undoes_it_and_is_told() -> None:
     assert story.cut
     assert story.problems == ["it was stopped in the middle, and what it did was undone"]
     assert kinds(stage)[-1] is Kind.STEADY_AGAIN
+
+
+def test_an_interrupt_while_it_is_undone_waits_for_the_end_and_ends_the_run() -> None:
+    stage = good()
+
+    def recover(_ground: Ground) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    story = struck(stage, fault(recover=recover))
+    assert stage.did("cp2") == ["armed", STRIKE, "healed"]
+    assert story.cut
+    assert kinds(stage)[-2:] == [Kind.NOTE, Kind.STEADY_AGAIN]
 
 
 def test_what_nobody_foresaw_while_it_is_watched_is_a_problem_and_it_is_undone() -> None:
