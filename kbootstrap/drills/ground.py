@@ -39,6 +39,8 @@ class Ground:
     """The private key of backups."""
     dark: frozenset[str] = frozenset()
     """Hosts that cannot be asked now: their power is cut."""
+    hurt: tuple[str, ...] = ()
+    """To whom something is done."""
     holders: frozenset[str] = frozenset()
     """Who has the VIP now, as far as the hosts tell; kept by the lookout."""
     recording: Recording = field(default_factory=lambda: Recording(()))

@@ -115,6 +115,7 @@ def _drill(ground: Ground, story: Story, order: Order, emit: Sink) -> None:
         ground.recording = recording
         fault = drill.prepare(ground)
         require_quorum(cluster, drill, fault)
+        ground.hurt = fault.hosts
         story.hosts, story.kept_until = fault.hosts, fault.kept_until
         failed = wait_until_calm(recording, BASELINE_SECONDS, time.monotonic() + BASELINE_PATIENCE)
         if failed:

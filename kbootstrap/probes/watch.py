@@ -54,10 +54,13 @@ class Watching:
             since = f"&resourceVersion={self._version}" if self._version else ""
             writer.write(self.way.request(f"{self.path}?watch=1{since}"))
             await self._require_good(reader)
+            rest = b""
             while size := int(await self._line(reader), 16):
                 async with asyncio.timeout(self.patience):
-                    data = await reader.readexactly(size)
-                self._take(data)
+                    rest += await reader.readexactly(size)
+                *lines, rest = rest.split(b"\n")
+                for line in lines:
+                    self._take(line)
                 await self._line(reader)
             raise Broken(CLOSED)
         finally:
@@ -79,17 +82,16 @@ class Watching:
             raise Broken(CLOSED)
         return line.rstrip()
 
-    def _take(self, data: bytes) -> None:
-        """The apiserver sends each event as a chunk of its own, or several in one; each is a line."""
-        for line in data.splitlines():
-            event = json.loads(line)
-            if event["type"] == "ERROR":
-                self._version = ""
-                raise Broken(f"status {event['object'].get('code')}")
-            meta = event["object"]["metadata"]
-            self._version = meta["resourceVersion"]
-            if event["type"] == "ADDED":
-                self.seen(time.monotonic(), meta["name"])
+    def _take(self, line: bytes) -> None:
+        """One event. Chunks have nothing to do with where one ends."""
+        event = json.loads(line)
+        if event["type"] == "ERROR":
+            self._version = ""
+            raise Broken(f"status {event['object'].get('code')}")
+        meta = event["object"]["metadata"]
+        self._version = meta["resourceVersion"]
+        if event["type"] == "ADDED":
+            self.seen(time.monotonic(), meta["name"])
 
 
 def _reason(error: Exception) -> str:

@@ -2,7 +2,9 @@
 
 import json
 import re
+import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -159,6 +161,16 @@ def test_a_disk_that_others_share_is_not_filled(bed: Bed) -> None:
 
 
 @pytest.mark.long
+def test_a_full_disk(bed: Bed, tmp_path: Path) -> None:
+    with own_disk(bed, "cp3", tmp_path):
+        [leader] = [host for host in bed.control_planes if leads(bed, host)]
+        if leader == "cp3":
+            bed.ssh("cp3", "systemctl kill --signal=KILL etcd")
+            wait_until(lambda: bed.run("status").code == 0, seconds=90, what="the cluster is healthy")
+        require_passed(bed, "disk-full")
+
+
+@pytest.mark.long
 def test_production_needs_its_name(bed: Bed) -> None:
     bed.write({"drills": {"production": True}})
     try:
@@ -252,6 +264,52 @@ def struck(bed: Bed, name: str) -> Iterator[Any]:
                 break
         time.sleep(1)
         yield process
+
+
+def leads(bed: Bed, host: str) -> bool:
+    status = json.loads(bed.ssh(host, "etcdctl endpoint status --write-out=json"))[0]["Status"]
+    return bool(status["leader"] == status["header"]["member_id"])
+
+
+@contextmanager
+def own_disk(bed: Bed, host: str, folder: Path) -> Iterator[None]:
+    """A file system of its own for a host's etcd: what is full then is nobody else's."""
+    data, image, other = bed.lab.folder / "hosts" / host / "etcd", folder / "etcd.img", folder / "mounted"
+    other.mkdir()
+    on_machine("truncate", "--size=700M", image)
+    on_machine("mkfs.ext4", "-q", "-F", image)
+    moved(bed, host, image, data, other)
+    on_machine("mount", "-o", "loop", image, data)
+    powered_on(bed, host)
+    try:
+        yield
+    finally:
+        bed.lab.power_off(host)
+        on_machine("umount", data)
+        for old in data.iterdir():
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+        on_machine("mount", "-o", "loop", image, other)
+        on_machine("cp", "-a", f"{other}/.", data)
+        on_machine("umount", other)
+        powered_on(bed, host)
+
+
+def moved(bed: Bed, host: str, image: Path, data: Path, other: Path) -> None:
+    bed.lab.power_off(host)
+    on_machine("mount", "-o", "loop", image, other)
+    (other / "lost+found").rmdir()
+    on_machine("cp", "-a", f"{data}/.", other)
+    on_machine("umount", other)
+
+
+def powered_on(bed: Bed, host: str) -> None:
+    bed.lab.power_on(host)
+    bed.lab.wait_ssh([host])
+    wait_until(lambda: bed.run("status").code == 0, seconds=120, what="the cluster is healthy")
+
+
+def on_machine(*words: object) -> None:
+    subprocess.run([str(word) for word in words], check=True)
 
 
 def off(bed: Bed) -> list[str]:

@@ -8,7 +8,7 @@ from kbootstrap.drills.measure import READS, WRITES, outage, reached
 from kbootstrap.drills.needs import quorum_to_spare
 from kbootstrap.drills.result import Kind
 from kbootstrap.drills.steady import status_now
-from kbootstrap.model.cluster import Host
+from kbootstrap.transport.connection import Connection
 
 FILLER = etcd.DATA / "filled-by-a-drill"
 FILLED_SECONDS = 15.0
@@ -32,17 +32,14 @@ sync {FILLER}"""
 EMPTIED = f"rm -f {FILLER}"
 
 
-def _victim(ground: Ground) -> Host:
-    """One whose member follows: the loss of a leader is another drill."""
-    leader = ground.etcd_leader
-    return next(host for host in ground.cluster.etcd_members if host != leader)
-
-
 def _fill(ground: Ground) -> Fault:
-    host = _victim(ground)
-    why = ground.connections[host.name].run(SHARED).require("the file system cannot be looked at").text
-    if why:
-        raise NotPossible(f"{host.name}: {why}")
+    """The first host of a member that follows and has a disk of its own: the loss of a leader is another drill."""
+    leader = ground.etcd_leader
+    followers = [member for member in ground.cluster.etcd_members if member != leader]
+    reasons = {host.name: _shared(ground.connections[host.name]) for host in followers}
+    host = next((host for host in followers if not reasons[host.name]), None)
+    if host is None:
+        raise NotPossible("; ".join(f"{name}: {why}" for name, why in reasons.items()))
     return Fault(
         title=f"the disk of {host.name} with etcd's data is filled",
         hosts=(host.name,),
@@ -52,11 +49,15 @@ def _fill(ground: Ground) -> Fault:
     )
 
 
+def _shared(connection: Connection) -> str:
+    """Why the host's disk must not be filled; empty if it may."""
+    return connection.run(SHARED).require("the file system cannot be looked at").text
+
+
 def _reported(ground: Ground) -> str | None:
-    """What `status` says of the host now."""
-    victim = _victim(ground)
-    said = [one for one in status_now(ground.cluster, ground.connections) if one.startswith(f"{victim.name}: its disk")]
-    return said[0] if said else None
+    """What `status` says of the disk now."""
+    said = status_now(ground.cluster, ground.lit(ground.cluster.hosts))
+    return next((one for one in said for host in ground.hurt if one.startswith(f"{host}: its disk")), None)
 
 
 FULL = Drill(

@@ -16,8 +16,12 @@ Serve = Callable[[int, str, asyncio.StreamWriter], Awaitable[None]]
 
 
 def event(name: str, version: int, kind: str = "ADDED") -> bytes:
-    body = json.dumps({"type": kind, "object": {"metadata": {"name": name, "resourceVersion": str(version)}}}) + "\n"
-    return f"{len(body):x}\r\n{body}\r\n".encode()
+    body = {"type": kind, "object": {"metadata": {"name": name, "resourceVersion": str(version)}}}
+    return chunk(json.dumps(body).encode() + b"\n")
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 def watch(serve: Serve, *, until: int, patience: float = 5.0) -> tuple[list[str], list[str], list[str]]:
@@ -65,6 +69,15 @@ def test_events_as_they_come() -> None:
     assert watch(serve, until=2) == (["a", "b"], [], ["/objects?watch=1"])
 
 
+def test_an_event_in_two_chunks_and_two_events_in_one() -> None:
+    one, other = (event(name, 1).split(b"\r\n")[1] for name in ("a", "b"))
+
+    async def serve(_number: int, _path: str, writer: asyncio.StreamWriter) -> None:
+        await _send(writer, HEAD, chunk(one[:9]), chunk(one[9:] + other + other[:5]), chunk(other[5:]))
+
+    assert watch(serve, until=3)[:2] == (["a", "b", "b"], [])
+
+
 def test_it_goes_on_after_the_last_event_it_has_seen() -> None:
     async def serve(number: int, _path: str, writer: asyncio.StreamWriter) -> None:
         await _send(writer, HEAD, event(f"n{number}", number))
@@ -86,7 +99,7 @@ def test_a_server_that_falls_silent_is_given_up() -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [b"HTTP/1.1 410 Gone\r\n\r\n", HEAD + b'2e\r\n{"type": "ERROR", "object": {"code": 410}}     \n\r\n'],
+    [b"HTTP/1.1 410 Gone\r\n\r\n", HEAD + chunk(b'{"type": "ERROR", "object": {"code": 410}}\n')],
     ids=["at once", "as an event"],
 )
 def test_what_is_too_old_is_begun_anew(answer: bytes) -> None:
