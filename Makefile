@@ -69,6 +69,10 @@ test-drills: $(VENV)/.installed lab-packages test-packages ## Every failover dri
 	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"
 	@$(BIN)/pytest -m long tests/e2e/test_drills.py
 
+test-load-balancers: $(VENV)/.installed lab-packages test-packages ## Two load balancers, applications, a power cut, on hosts of their own
+	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"
+	@$(BIN)/pytest -m long tests/e2e/test_load_balancers.py
+
 test-upgrades: $(VENV)/.installed lab-packages test-packages ## Minor by minor through four versions: each is minutes of building
 	@for version in $$(sed -n 's/^PATH = (\(.*\))/\1/p' tests/e2e/test_upgrade_path.py | tr -d '",'); do \
 	  $(KBOOTSTRAP) artifacts fetch --kubernetes "$$version"; done

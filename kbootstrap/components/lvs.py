@@ -125,12 +125,14 @@ def _director(cluster: Cluster, lvs: Lvs | None) -> list[Step]:
 
 
 def _real_server(cluster: Cluster, lvs: Lvs | None) -> list[Step]:
+    """A control-plane host that held a VIP itself before there were load balancers does so no longer."""
     vip = cluster.settings.endpoint.vip
     if lvs is None or lvs.method == "nat" or vip is None:
         proxies = () if lvs is not None else (UnitAbsent(endpoint.UNIT), UnitAbsent(nginx.UNIT))
-        return [UnitAbsent(ADDRESS_UNIT), *proxies]
+        return [UnitAbsent(keepalived.UNIT), UnitAbsent(ADDRESS_UNIT), *proxies]
     unit = render("lvs/address.service.j2", _Address(vip, "tunl0" if lvs.method == "tunnel" else "lo"))
-    return [File(unit_path(ADDRESS_UNIT), unit), Unit(ADDRESS_UNIT, (unit_path(ADDRESS_UNIT),))]
+    address: list[Step] = [File(unit_path(ADDRESS_UNIT), unit), Unit(ADDRESS_UNIT, (unit_path(ADDRESS_UNIT),))]
+    return [UnitAbsent(keepalived.UNIT), *address]
 
 
 def virtual_server(cluster: Cluster, lvs: Lvs) -> VirtualServer:

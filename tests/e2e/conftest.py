@@ -37,6 +37,7 @@ ORDER = (
     "test_restore",
     "test_access",
     "test_topologies",
+    "test_load_balancers",
     "test_backup",
     "test_backup_members",
     "test_backup_load",
