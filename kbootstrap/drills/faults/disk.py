@@ -16,10 +16,12 @@ REPORTED = "status says so"
 REPORTED_SECONDS = 10.0
 
 SHARED = f"""\
-set -- $(findmnt --noheadings --output FSTYPE,FSROOT --target {etcd.DATA})
-if systemd-detect-virt --quiet --container && {{ [ "$1" = overlay ] || [ "$2" != / ]; }}; then
-  echo "{etcd.DATA} is a part of a disk that other hosts share ($1 $2)"
-fi"""
+findmnt --noheadings --output FSTYPE,FSROOT --target {etcd.DATA} | {{
+  read -r kind root
+  if systemd-detect-virt --quiet --container && {{ [ "$kind" = overlay ] || [ "$root" != / ]; }}; then
+    echo "{etcd.DATA} is a part of a disk that other hosts share ($kind $root)"
+  fi
+}}"""
 """Shell that says why the file system must not be filled, if it must not."""
 
 FILL = f"""\
