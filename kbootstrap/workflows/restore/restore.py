@@ -55,6 +55,8 @@ from kbootstrap.workflows.survey import FirstLook, first_look, make_survey
 
 SEND_SECONDS = 900.0
 START_SECONDS = kube_apiserver.START_SECONDS + 30.0
+LEAD_SECONDS = 20
+"""For controllers to lead: they look for a free lease every 2 s."""
 ELECTED = ("kube-controller-manager", "kube-scheduler")
 """What elects a leader: their leases are called as they are."""
 
@@ -186,6 +188,7 @@ def restore(ready: Ready) -> None:
         forget_nodes(cluster, ready.connections, ready.without, emit)
     start_everything(cluster, ready.connections, ready.run)
     if ready.fresh:
+        forget_leaders(cluster, ready.connections, emit, leading=True)
         forget_nodes(cluster, ready.connections, ready.without, emit)
     else:
         restart_dns(cluster, ready.connections, emit)
@@ -210,18 +213,24 @@ def start_everything(cluster: Cluster, connections: Mapping[str, Connection], ru
     execute(cluster, connections, make_survey(cluster, connections, looks, builtin("up"), Path(), run.emit), run)
 
 
-def forget_leaders(cluster: Cluster, connections: Mapping[str, Connection], emit: Sink) -> None:
+def forget_leaders(
+    cluster: Cluster, connections: Mapping[str, Connection], emit: Sink, *, leading: bool = False
+) -> None:
     """Starts the apiservers, and drops the leases of controllers that run nowhere: who starts then leads at once.
 
     Otherwise each would watch the lease of a leader of the past for 15 s. A host that has no apiserver yet, or where
-    it does not start, is for `up` to see to.
+    it does not start, is for `up` to see to. With `leading`, the controllers run, and are waited for until they lead.
     """
     hosts = {host.name: connections[host.name] for host in cluster.control_planes}
     leases = " ".join(f"lease/{name}" for name in ELECTED)
     forget = kubectl(f"--namespace=kube-system delete --ignore-not-found {leases}")
     with phase(emit, "leaders", cluster.control_planes[0].name):
         on_all(hosts, lambda _name, host: host.run(f"systemctl start {kube_apiserver.UNIT}", timeout=START_SECONDS))
-        hosts[cluster.control_planes[0].name].run(f"for try in 1 2 3 4 5; do {forget} && exit; sleep 1; done")
+        first = hosts[cluster.control_planes[0].name]
+        first.run(f"for try in 1 2 3 4 5; do {forget} && exit; sleep 1; done")
+        if leading:
+            led = f"{kubectl(f'--namespace=kube-system get {leases}')} >/dev/null 2>&1"
+            first.run(f"for try in $(seq {LEAD_SECONDS}); do {led} && exit; sleep 1; done")
 
 
 def forget_nodes(cluster: Cluster, connections: Mapping[str, Connection], names: Sequence[str], emit: Sink) -> None:
