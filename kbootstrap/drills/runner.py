@@ -35,8 +35,8 @@ BASELINE_SECONDS = 4.0
 BASELINE_PATIENCE = 30.0
 """For that to come about: what brings the probes' application is work for the cluster, too."""
 
-GRACE_SECONDS = 5.0
-"""For what is only a moment's trouble when a drill begins."""
+GRACE_SECONDS = 6.0
+"""For what is only a moment's trouble when a drill begins: a proxy that waits for three good answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def _ground(story: Story, order: Order, emit: Sink) -> Iterator[tuple[Ground, Si
         locks.enter_context(locked(connections, owner))
         sink = stack.enter_context(recorded(state_folder(cluster.name), owner.run, emit))
         story.chronicle.emit = sink
-        patience = GRACE_SECONDS
+        patience = GRACE_SECONDS * cluster.settings.timeouts.scale
         if left := left_behind(connections):
             heal(connections)
             patience = story.drill.healing
