@@ -14,7 +14,7 @@ LAB_PACKAGES := mmdebstrap systemd-container openssh-client iproute2 procps util
 BUILD_PACKAGES := git gcc libc6-dev pkg-config libseccomp-dev
 TEST_PACKAGES := openssh-server sudo nginx-light libnginx-mod-stream keepalived shellcheck systemd openssl
 
-.PHONY: help demo demo-down test check unit e2e test-backups test-drills test-upgrades bench lock clean lab-packages test-packages
+.PHONY: help demo demo-down test check unit e2e test-backups test-drills test-load-balancers test-upgrades test-vagrant bench lock clean lab-packages test-packages
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -77,6 +77,10 @@ test-upgrades: $(VENV)/.installed lab-packages test-packages ## Minor by minor t
 	@for version in $$(sed -n 's/^PATH = (\(.*\))/\1/p' tests/e2e/test_upgrade_path.py | tr -d '",'); do \
 	  $(KBOOTSTRAP) artifacts fetch --kubernetes "$$version"; done
 	@$(BIN)/pytest -m long tests/e2e/test_upgrade_path.py
+
+test-vagrant: $(VENV)/.installed ## Vagrant accepts the Vagrantfile, in each of its topologies
+	@scripts/install-packages vagrant
+	@$(BIN)/pytest tests/vagrant
 
 bench: $(VENV)/.installed lab-packages ## Speed, as ratios to the same work done by other means
 	@$(BIN)/python benchmarks/run.py

@@ -1,9 +1,6 @@
 """The Vagrantfile and the inventories that it reads."""
 
-import os
 import re
-import shutil
-import subprocess
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -35,14 +32,3 @@ def test_machines_are_found_by_name_and_large_enough(path: str) -> None:
         assert all(memory >= LEAST_MEMORY.get(role, 0) for role in host.roles)
         assert int(str(host.variables["cpus"])) >= (2 if host.is_control_plane else 1)
     assert all(vip in HOST_ONLY for vip in cluster.vips)
-
-
-@pytest.mark.skipif(shutil.which("vagrant") is None, reason="vagrant is not installed")
-@pytest.mark.parametrize("topology", INVENTORIES)
-def test_vagrant_accepts_it(topology: str, tmp_path: Path) -> None:
-    environment = {**os.environ, "KBOOTSTRAP_TOPOLOGY": topology, "VAGRANT_HOME": str(tmp_path)}
-    environment |= {"VAGRANT_CWD": str(ROOT), "VAGRANT_DOTFILE_PATH": str(tmp_path / "dot")}
-    done = subprocess.run(
-        ["vagrant", "validate"], env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
