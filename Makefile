@@ -12,7 +12,7 @@ INVENTORY := inventories/lab.yml
 RUN_PACKAGES := python3 python3-venv openssh-client ca-certificates iproute2 procps
 LAB_PACKAGES := mmdebstrap systemd-container openssh-client iproute2 procps util-linux
 BUILD_PACKAGES := git gcc libc6-dev pkg-config libseccomp-dev
-TEST_PACKAGES := openssh-server sudo nginx-light libnginx-mod-stream keepalived shellcheck systemd openssl
+TEST_PACKAGES := openssh-server sudo nftables nginx-light libnginx-mod-stream keepalived shellcheck systemd openssl
 
 .PHONY: help demo demo-down test check unit e2e test-backups test-drills test-load-balancers test-upgrades test-vagrant bench lock clean lab-packages test-packages
 
