@@ -102,8 +102,13 @@ def suite(
         if why is None:
             chosen.append(drill)
         else:
-            typer.echo(f"{drill.name} is left out: {why}", err=True)
-    return _run(cluster, chosen, _order(allowed, rate, identity), Files(report, junit, metrics), json_=json_)
+            _leave_out(drill.name, why)
+    order, files = _order(allowed, rate, identity), Files(report, junit, metrics)
+    return _run(cluster, chosen, order, files, json_=json_, as_far_as_possible=True)
+
+
+def _leave_out(drill: str, why: str) -> None:
+    typer.echo(f"{drill} is left out: {why}", err=True)
 
 
 def _order(allowed: str | None, rate: float | None, identity: Path | None) -> "Order":
@@ -112,7 +117,15 @@ def _order(allowed: str | None, rate: float | None, identity: Path | None) -> "O
     return Order(allowed, rate, identity and identity.expanduser().absolute())
 
 
-def _run(cluster: "Cluster", drills: "Sequence[Drill]", order: "Order", files: Files, *, json_: bool) -> int:
+def _run(
+    cluster: "Cluster",
+    drills: "Sequence[Drill]",
+    order: "Order",
+    files: Files,
+    *,
+    json_: bool,
+    as_far_as_possible: bool = False,
+) -> int:
     from kbootstrap.drills.kept import keep  # noqa: PLC0415 - heavy; not for --help
     from kbootstrap.drills.result import Verdict  # noqa: PLC0415
     from kbootstrap.drills.runner import run_drill  # noqa: PLC0415
@@ -123,6 +136,9 @@ def _run(cluster: "Cluster", drills: "Sequence[Drill]", order: "Order", files: F
     with watching(console, json_lines=json_) as emit:
         for drill in drills:
             result = run_drill(cluster, drill, order, emit)
+            if as_far_as_possible and not result.possible:
+                _leave_out(drill.name, "; ".join(result.problems))
+                continue
             results.append(replace(result, series=results[0].run if results else result.run))
             keep(results[-1])
             if results[-1].verdict is Verdict.CUT_SHORT:

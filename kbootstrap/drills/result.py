@@ -111,6 +111,8 @@ class DrillResult:
     series: str = ""
     interval: float | None = None
     """Seconds between two requests of a probe; None where it is not known (see `probes.summary.interval`)."""
+    possible: bool = True
+    """False: refused because these hosts have not what the drill needs; a suite leaves it out."""
 
     @property
     def recovery(self) -> float | None:

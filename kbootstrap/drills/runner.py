@@ -10,7 +10,7 @@ from kbootstrap.drills.arm import heal, left_behind
 from kbootstrap.drills.chronicle import Chronicle
 from kbootstrap.drills.drill import Await, Drill, Fault
 from kbootstrap.drills.ground import Ground
-from kbootstrap.drills.guards import Refused, require_permission, require_quorum, require_steady
+from kbootstrap.drills.guards import NotPossible, Refused, require_permission, require_quorum, require_steady
 from kbootstrap.drills.interrupts import stoppable
 from kbootstrap.drills.lookout import Hearer, Lookout
 from kbootstrap.drills.measure import READS, WRITES, serving
@@ -60,12 +60,12 @@ def run_drill(cluster: Cluster, drill: Drill, order: Order, emit: Sink) -> Drill
     try:
         require_permission(cluster, order.allowed)
         if (why := drill.needs(cluster)) is not None:
-            raise Refused(f"not possible here: {why}")
+            raise NotPossible(f"not possible here: {why}")
         with stoppable(), _ground(story, order, emit) as (ground, sink):
             _drill(ground, story, order, sink)
     except Refused as refused:
         story.problems += refused.reasons
-        return story.result(Verdict.REFUSED)
+        return replace(story.result(Verdict.REFUSED), possible=not isinstance(refused, NotPossible))
     except (Locked, Unreachable) as error:
         if story.chronicle.first(Kind.FAULT) is not None:
             raise

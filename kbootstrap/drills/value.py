@@ -66,6 +66,7 @@ class KeptResult(BaseModel):
     seen: KeptObservation | None
     series: str = ""
     interval: float | None = None
+    possible: bool = True
 
     def result(self, samples: Samples) -> DrillResult:
         """As it was, with the requests that it was made from."""

@@ -215,6 +215,9 @@ def _runs(status: Status, _: Settings) -> Iterator[Trouble]:
     if run is None or status.lock is not None or run.outcome == "ok":
         return
     how = "was cut short" if run.outcome == CUT_SHORT else f"ended as {run.outcome}: {run.error}".removesuffix(": ")
+    is_drill = run.command.startswith("drill ")  # what it has left the host puts right by itself, or the next one
     yield Trouble(
-        "runs", f"the last run (`{run.command}` by {run.who}, {run.at}) {how}", f"`kbootstrap {run.command}` goes on"
+        "runs",
+        f"the last run (`{run.command}` by {run.who}, {run.at}) {how}",
+        "the next drill puts right what it has left" if is_drill else f"`kbootstrap {run.command}` goes on",
     )

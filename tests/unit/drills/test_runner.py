@@ -180,12 +180,14 @@ def test_no_quorum_would_be_left(world: World) -> None:
         Verdict.REFUSED,
         ("1 of 3 etcd members would be left, and 2 are needed",),
     )
+    assert result.possible
     assert not world.done("systemd-run")
 
 
 def test_what_the_inventory_lacks(world: World) -> None:
     result = run(drill(lambda _ground: FAULT, needs=lambda _cluster: "there is no power switch"))
     assert (result.verdict, result.problems) == (Verdict.REFUSED, ("not possible here: there is no power switch",))
+    assert not result.possible
     assert not world.done("flock")
 
 

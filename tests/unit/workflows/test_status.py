@@ -284,6 +284,12 @@ def test_a_run_that_was_cut_short() -> None:
     assert "was cut short" in trouble.what
 
 
+def test_a_drill_that_was_cut_short_is_not_carried_on() -> None:
+    [trouble] = wrong(status(everywhere(LastLines, STARTED.replace('"up"', '"drill run nginx-stop"'))))
+    assert "`drill run nginx-stop`" in trouble.what
+    assert trouble.next == "the next drill puts right what it has left"
+
+
 def test_a_run_that_is_under_way_is_no_trouble() -> None:
     note = '548 {"who": "root@vm", "run": "r1", "command": "up", "since": "2026-11-21T03:46:37+00:00"}'
     found = status({**everywhere(LastLines, STARTED), "cp1": {fact_of("cp1", LockNote): note}})
