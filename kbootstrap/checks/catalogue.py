@@ -90,6 +90,30 @@ def controllers_healthy(scope: Scope) -> Check:
     )
 
 
+def controllers_led(scope: Scope) -> Check:
+    """Somebody leads the controller-managers and the schedulers: both leases are renewed, which leaders do every 2 s.
+
+    After the leader has ended it takes up to the lease's 15 s until another leads. Meanwhile nobody takes a pod that
+    ends out of its Services: whoever drains a node then has users run into the void.
+    """
+    leases = (
+        f"{KUBECTL} --namespace=kube-system get lease kube-controller-manager kube-scheduler"
+        " --output=jsonpath='{.items[0].spec.renewTime} {.items[1].spec.renewTime}'"
+    )
+    return Check(
+        "controllers-led",
+        f"leases() {{ {leases}; }}\n"
+        "before=$(leases) || { leases; exit 1; }\n"
+        'until now=$(leases) && [ "${now% *}" != "${before% *}" ] && [ "${now#* }" != "${before#* }" ]; do\n'
+        '  [ "$(remaining)" -gt 1 ] || { echo "not renewed since $before"; exit 1; }\n'
+        "  sleep 0.5\n"
+        "done",
+        deadline=60,
+        hint="on the control-plane hosts: journalctl -u kube-controller-manager -u kube-scheduler",
+        asked=tuple(other.name for other in scope.cluster.control_planes),
+    )
+
+
 def node_ready(scope: Scope) -> Check:
     """The host's node is Ready, and says so with the version that is wanted."""
     states = '{.status.nodeInfo.kubeletVersion} {.status.conditions[?(@.type=="Ready")].status}'
@@ -169,6 +193,7 @@ CHECKS: Mapping[str, Callable[[Scope], Check]] = {
     "apiserver-ready": apiserver_ready,
     "apiserver-well": apiserver_well,
     "controllers-healthy": controllers_healthy,
+    "controllers-led": controllers_led,
     "kubelet-healthy": kubelet_healthy,
     "node-ready": node_ready,
     "endpoint-ready": endpoint_ready,

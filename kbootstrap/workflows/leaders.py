@@ -10,6 +10,14 @@ from kbootstrap.facts.fact import read
 from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows.parallel import on_all
 
+ASK_SECONDS = 15.0
+"""For a question; who does not answer in time is taken for no leader."""
+
+_LEADS_CONTROLLERS = (
+    f"holder=$({LOCAL_BIN / 'kubectl'} --request-timeout=5s --namespace=kube-system get lease kube-controller-manager"
+    ' --output=jsonpath=\'{.spec.holderIdentity}\') && [ "${holder%_*}" = "$(hostname)" ]'
+)
+
 
 def leads_etcd(connection: Connection) -> bool:
     """Whether the host's etcd member is the leader."""
@@ -18,7 +26,14 @@ def leads_etcd(connection: Connection) -> bool:
     return status is not None and status.member == status.leader
 
 
-LEADERS: Mapping[str, Callable[[Connection], bool]] = MappingProxyType({"etcd-leader": leads_etcd})
+def leads_controllers(connection: Connection) -> bool:
+    """Whether the host's controller-manager is the leader: a holder's identity begins with its host's name."""
+    return connection.run(_LEADS_CONTROLLERS, timeout=ASK_SECONDS).ok
+
+
+LEADERS: Mapping[str, Callable[[Connection], bool]] = MappingProxyType(
+    {"etcd-leader": leads_etcd, "controllers-leader": leads_controllers}
+)
 """By the names that playbooks use."""
 
 

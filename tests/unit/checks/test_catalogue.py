@@ -124,6 +124,31 @@ def test_a_node_is_ready_with_its_version(said: str, ready: bool, programs: Path
     assert (result.ok, result.text) == (ready, said)
 
 
+@pytest.mark.parametrize(
+    ("answers", "led"),
+    [
+        (["09:00.1 09:00.2", "09:02.1 09:02.2"], True),
+        (["09:00.1 09:00.2", "09:00.1 09:00.2", "09:00.1 09:01.2", "09:02.1 09:01.2"], True),
+        (["09:00.1 09:00.2"], False),
+        (["09:00.1 09:00.2", "09:02.1 09:00.2"], False),
+        (["09:00.1 09:00.2", "09:00.1 09:02.2"], False),
+    ],
+)
+def test_who_leads_renews_its_lease(answers: list[str], led: bool, programs: Path) -> None:
+    """The last answer is given again and again."""
+    for number, answer in enumerate(answers, start=1):
+        (programs / f"{number}").write_text(answer)
+    text = (
+        f"cd {programs}; tries=$(($(cat tries 2>/dev/null || echo 0) + 1)); echo $tries >tries\n"
+        f'[ -e "$tries" ] || tries={len(answers)}; cat "$tries"'
+    )
+    probe = check("controllers-led", TOPOLOGIES["vip"], "cp1").probe
+    patience = f"remaining() {{ [ $(cat {programs}/tries) -lt 6 ] && echo 9 || echo 1; }}; sleep() {{ :; }}\n"
+    result = shell(patience + probe.replace(KUBECTL, stand_in(programs, "kubectl", text)))
+    assert result.ok is led
+    assert led or result.text == "not renewed since 09:00.1 09:00.2"
+
+
 def test_a_node_that_nobody_knows_is_not_ready(programs: Path) -> None:
     probe = check("node-ready", TOPOLOGIES["vip"], "w1").probe
     assert not shell(probe.replace(KUBECTL, stand_in(programs, "kubectl", "echo NotFound >&2; exit 1"))).ok

@@ -10,8 +10,9 @@ from kbootstrap.engine.plan import Plan, Task
 from kbootstrap.engine.playbook import Phase, Playbook
 from kbootstrap.facts.etcd import EtcdStatus
 from kbootstrap.steps.step import Change
-from kbootstrap.workflows.leaders import LEADERS, leaders_last, leads_etcd
+from kbootstrap.workflows.leaders import _LEADS_CONTROLLERS, LEADERS, leaders_last, leads_controllers, leads_etcd
 from tests.fakes import FakeConnection
+from tests.local_host import shell
 from tests.unit.workflows.guards.stage import BOUNDARY, expect_facts
 
 ETCD = Phase(phase="etcd", rolling=True, last="etcd-leader")
@@ -81,5 +82,18 @@ def test_only_who_is_restarted_is_asked() -> None:
     assert not hosts["c"].ran
 
 
+@pytest.mark.parametrize(("code", "leads"), [(0, True), (1, False)])
+def test_whose_controller_manager_leads(code: int, leads: bool) -> None:
+    host = FakeConnection("cp1")
+    host.expect(_LEADS_CONTROLLERS, exit_code=code)
+    assert leads_controllers(host) is leads
+
+
+@pytest.mark.parametrize(("holder", "leads"), [("$(hostname)_1b2c", True), ("other_1b2c", False), ("", False)])
+def test_a_holder_is_known_by_its_hosts_name(holder: str, leads: bool) -> None:
+    script = f"said() {{ echo {holder}; }}\n{_LEADS_CONTROLLERS}".replace("/usr/local/bin/kubectl", "said")
+    assert shell(script).ok is leads
+
+
 def test_the_names() -> None:
-    assert set(LEADERS) == {"etcd-leader"}
+    assert set(LEADERS) == {"etcd-leader", "controllers-leader"}
