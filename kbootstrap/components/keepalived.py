@@ -119,7 +119,7 @@ class _Others:
     """
 
     nodes: tuple[str, ...]
-    apiservers: tuple[str, ...]
+    daemons: tuple[str, ...]
     patience: float = 0.7
     slow_microseconds: int = 2_000_000
 
@@ -207,20 +207,24 @@ def _useful_script(site: Site) -> bytes:
 
 
 def _others(site: Site) -> _Others | None:
-    """Whom a control-plane host asks. None where only one could be asked: its silence says nothing of this host.
+    """Whom a control-plane host asks. None where only one could be asked, whose silence says nothing of this host, and
+    where no other could have the VIP.
 
     A load balancer has `_Connected` for that.
     """
     nodes = [node for node in site.cluster.nodes if node != site.host]
-    if site.host.is_load_balancer or len(nodes) < LEAST_OTHERS:
-        return None
     control_planes = [node.address for node in nodes if node.is_control_plane]
+    if site.host.is_load_balancer or not control_planes or len(nodes) < LEAST_OTHERS:
+        return None
     workers = [node.address for node in nodes if not node.is_control_plane]
     asked = (*control_planes, *workers[:ASKED_WORKERS])
     port = site.cluster.settings.endpoint.port
+    # A kube-proxy answers only when it has found the API, perhaps by the VIP; a kubelet does without.
+    apiservers = (f"https://{address}:{port}/livez" for address in control_planes)
+    kubelets = (f"https://{address}:{KUBELET_PORT}/healthz" for address in asked)
     return _Others(
         nodes=tuple(f"http://{address}:{KUBE_PROXY_PORT}/livez" for address in asked),
-        apiservers=tuple(f"https://{address}:{port}/livez" for address in control_planes),
+        daemons=(*apiservers, *kubelets),
     )
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from kbootstrap.components.keepalived import _Others, _others
@@ -74,6 +75,21 @@ def test_who_was_too_busy_to_look_knows_nothing() -> None:
 
 def test_nobody_there_is_no_answer() -> None:
     assert ask(("http://127.0.0.1:1/",)) != 0
+
+
+def test_who_alone_can_have_the_vip_does_not_ask() -> None:
+    """The others find the API by the VIP: who asked them first would wait for them, and they for it."""
+    vip = TOPOLOGIES["vip"]
+    first, *workers = (host for host in vip.hosts if host.name == "cp1" or not host.is_control_plane)
+    more = [replace(workers[0], name=f"more{number}") for number in range(3)]
+    assert _others(site(replace(vip, hosts=(first, *workers, *more)), "cp1")) is None
+
+
+def test_kubelets_are_asked_too() -> None:
+    """They answer before they have found the API, as nothing else of a worker does."""
+    asked = _others(site(TOPOLOGIES["vip"], "cp1"))
+    assert asked is not None
+    assert len([url for url in asked.daemons if ":10250/" in url]) == len(asked.nodes)
 
 
 def test_who_has_only_one_other_host_does_not_ask() -> None:
