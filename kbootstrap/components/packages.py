@@ -9,8 +9,8 @@ _NODE = ("conntrack", "ethtool", "iptables", "kmod", "mount", "nftables", "socat
 """What kubelet, kube-proxy, flannel and port-forward call."""
 _IPVS = ("ipset", "ipvsadm")
 _PROXY = ("nginx", "libnginx-mod-stream", "curl", "procps")
-_VIP = ("keepalived",)
-_LVS = ("ipvsadm", "kmod", "nftables")
+_VIP = ("keepalived", "nftables")
+_LVS = ("ipvsadm", "kmod")
 _EDGE = ("nginx", "libnginx-mod-stream", "logrotate")
 _BACKUP = ("age", "jq")
 _SERVICES = {"nginx": "nginx.service", "keepalived": "keepalived.service"}

@@ -1,6 +1,7 @@
 """The endpoint's own parts end on the host that holds the VIP, or the VIP is handed over."""
 
 from kbootstrap.components import keepalived, nginx
+from kbootstrap.components.handover import turn_away
 from kbootstrap.drills.drill import Await, Drill, Fault
 from kbootstrap.drills.faults.units import start, stopped
 from kbootstrap.drills.ground import Ground
@@ -33,12 +34,12 @@ NGINX = Drill(
 
 
 def _handed_over(ground: Ground) -> Fault:
-    """Whoever is started anew does not take the VIP back: that is how it is moved before planned work on a host."""
+    """As before planned work. Whoever is started anew does not take the VIP back."""
     host = ground.holder.name
     return Fault(
         title=f"{host} hands the VIP over",
         hosts=(host,),
-        strike={host: f"systemctl restart --no-block {keepalived.UNIT}"},
+        strike={host: f"{turn_away(ground.cluster.vips)}\nsystemctl restart --no-block {keepalived.UNIT}"},
         undo={host: start(keepalived.UNIT)},
     )
 
