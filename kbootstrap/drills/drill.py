@@ -23,9 +23,8 @@ class Fault:
     before anything is done, may be run again and again, and runs also where nobody is left to ask for it. Of a fault
     that `cuts_power`, the undo is the power.
 
-    `before` is done ahead of it, when the undo is armed, and `recover` what only the control machine can do, before the
-    undo. `seconds` is how long it is watched at least. What was acknowledged after `kept_until` (CLOCK_MONOTONIC) may
-    be lost, as with a restore; None: nothing may.
+    `before` is done ahead of it, when the undo is armed, in `before_seconds` at most, and `recover` what only the
+    control machine can do, before the undo. `seconds` is how long it is watched at least.
     """
 
     title: str
@@ -35,8 +34,8 @@ class Fault:
     seconds: float = 8.0
     cuts_power: bool = False
     before: "Callable[[Ground], None] | None" = None
+    before_seconds: float = 90.0
     recover: "Callable[[Ground], None] | None" = None
-    kept_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

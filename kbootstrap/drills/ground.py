@@ -43,6 +43,8 @@ class Ground:
     """To whom something is done."""
     holders: frozenset[str] = frozenset()
     """Who has the VIP now, as far as the hosts tell; kept by the lookout."""
+    kept_until: float | None = None
+    """What was acknowledged later (CLOCK_MONOTONIC) may be lost, as with a restore; None: nothing may."""
     recording: Recording = field(default_factory=lambda: Recording(()))
 
     @property

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from kbootstrap.drills.drill import Course, Rule
 from kbootstrap.drills.result import Jitter, Kind, Limit, Measured
+from kbootstrap.probes import kinds
 from kbootstrap.probes.ledger import Verdict as Reading
 from kbootstrap.probes.recording import Observation
 from kbootstrap.probes.samples import Track
@@ -13,7 +14,7 @@ from kbootstrap.probes.spec import object_name
 from kbootstrap.probes.summary import Outage, outages, percentile
 
 READS = ("api-new", "api-kept")
-WRITES = ("write-new", "write-kept")
+WRITES = kinds.WRITES
 APPLICATION = ("application",)
 
 
@@ -147,7 +148,7 @@ def watched(seen: Observation, kept_until: float | None = None) -> Watched | Non
         return None
     missing, latest = [], 0.0
     for track in samples.tracks:
-        if track.name not in WRITES:
+        if track.name not in kinds.API_WRITES:
             continue
         for serial, began, seconds in zip(track.serials, track.began, track.seconds, strict=True):
             name = object_name(track.name, serial)

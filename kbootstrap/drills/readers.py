@@ -1,12 +1,13 @@
 """Reads the probes' writes back from every etcd member: from the member's own data, without asking the others."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from kbootstrap.components.binaries import LOCAL_BIN
 from kbootstrap.errors import CommandFailed
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.probes.application import Stage
 from kbootstrap.transport.connection import Connection
+from kbootstrap.workflows import etcd_writes
 from kbootstrap.workflows.probing import Reader
 
 READ_SECONDS = 60.0
@@ -23,12 +24,17 @@ def member_readers(cluster: Cluster, connections: Mapping[str, Connection]) -> d
 
 def _reader(connection: Connection) -> Reader:
     def read(stage: Stage) -> Iterable[str]:
-        prefix = f"/registry/configmaps/{stage.namespace}/"
-        command = f"{LOCAL_BIN}/etcdctl --command-timeout={READ_SECONDS:.0f}s get {prefix} --prefix --keys-only"
-        result = connection.run(f"{command} --consistency=s", timeout=READ_SECONDS + 10)
-        result.require("the member's own data cannot be read")
-        if result.truncated:
-            raise CommandFailed("the member has more keys than can be read", host=connection.name)
-        return (line.removeprefix(prefix) for line in result.text.splitlines() if line.startswith(prefix))
+        yield from _names(connection, f"/registry/configmaps/{stage.namespace}/")
+        yield from _names(connection, etcd_writes.prefix_of(stage))
 
     return read
+
+
+def _names(connection: Connection, prefix: str) -> Iterator[str]:
+    """What follows the prefix in the member's keys."""
+    command = f"{LOCAL_BIN}/etcdctl --command-timeout={READ_SECONDS:.0f}s get {prefix} --prefix --keys-only"
+    result = connection.run(f"{command} --consistency=s", timeout=READ_SECONDS + 10)
+    result.require("the member's own data cannot be read")
+    if result.truncated:
+        raise CommandFailed("the member has more keys than can be read", host=connection.name)
+    return (line.removeprefix(prefix) for line in result.text.splitlines() if line.startswith(prefix))

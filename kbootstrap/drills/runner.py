@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from kbootstrap.drills.arm import heal, left_behind
@@ -108,22 +109,28 @@ def _ground(story: Story, order: Order, emit: Sink) -> Iterator[tuple[Ground, Si
 def _drill(ground: Ground, story: Story, order: Order, emit: Sink) -> None:
     cluster, drill = ground.cluster, story.drill
     awaits = drill.awaits(cluster)
-    settings = ProbeSettings(entry="endpoint", watch=True, readers=member_readers(cluster, ground.connections))
+
+    @cache
+    def fault() -> Fault:
+        """Decided when the application runs: a drill may hurt the host that it is on."""
+        decided = drill.prepare(ground)
+        require_quorum(cluster, drill, decided)
+        ground.hurt = story.hosts = decided.hosts
+        return decided
+
+    readers = member_readers(cluster, ground.connections)
+    settings = ProbeSettings(entry="endpoint", watch=True, etcd=True, hurt=lambda: fault().hosts, readers=readers)
     if order.rate is not None:
         settings = replace(settings, rate=order.rate)
     with probed(cluster, ground.connections, emit, settings) as recording:
         ground.recording = recording
-        fault = drill.prepare(ground)
-        require_quorum(cluster, drill, fault)
-        ground.hurt = fault.hosts
-        story.hosts, story.kept_until = fault.hosts, fault.kept_until
         failed = wait_until_calm(recording, BASELINE_SECONDS, time.monotonic() + BASELINE_PATIENCE)
         if failed:
             raise Refused("requests fail before anything is done", failed)
         ground.chronicle.note(Kind.STEADY, f"no request failed for {BASELINE_SECONDS:.0f} s")
-        with _journalled(ground), _lookout(ground, fault, awaits).listening(ground.lit(cluster.control_planes)):
-            strike_and_heal(ground, story, fault, awaits)
-    story.seen = recording.observation()
+        with _journalled(ground), _lookout(ground, fault(), awaits).listening(ground.lit(cluster.control_planes)):
+            strike_and_heal(ground, story, fault(), awaits)
+    story.seen, story.kept_until = recording.observation(), ground.kept_until
     at = serving(story.seen, ground.chronicle.first(Kind.FAULT) or 0.0, (*READS, *WRITES))
     if at is not None:
         ground.chronicle.note(Kind.SERVING, "the first good request after the last that failed", at=at)

@@ -18,9 +18,6 @@ from kbootstrap.transport.connection import Connection
 ARMED_MARGIN = 30.0
 """How much later than the drill itself the armed undo would act."""
 
-BEFORE_SECONDS = 90.0
-"""For what is done ahead of the fault, when the undo is armed already."""
-
 AWAIT_PAUSE = 0.25
 
 CALM_SECONDS = 3.0
@@ -57,7 +54,7 @@ def strike_and_heal(ground: Ground, story: Story, fault: Fault, awaits: Sequence
 @contextmanager
 def _armed(ground: Ground, story: Story, fault: Fault, awaits: Sequence[Await]) -> Iterator[None]:
     """Whatever becomes of this machine, the hosts heal. Before anything is done."""
-    ahead = BEFORE_SECONDS if fault.before is not None else 0.0
+    ahead = fault.before_seconds if fault.before is not None else 0.0
     seconds = (ahead + longest(fault, awaits) + ARMED_MARGIN) * ground.scale
     mark = armed_by(ground.owner, story.drill.name)
     arm(ground.connections, {host: Undo(script, mark) for host, script in fault.undo.items()}, seconds)

@@ -1,8 +1,9 @@
 """What the prober is told: all it needs for one run, as JSON through its standard input."""
 
 import json
+from base64 import b64encode
 from dataclasses import asdict, dataclass, field
-from typing import Self
+from typing import Any, Self
 
 RATE = 50.0
 """Requests of a probe per second: a gap of 20 ms is seen."""
@@ -47,8 +48,9 @@ class Probe:
     """One kind of request, sent `rate` times a second, to its targets in turn.
 
     With `kept` on as many connections in turn that are kept open (for each target), else each on a new one. With a
-    `body` it is a POST; `{name}` in the body stands for a name that no other request has (see `object_name`). After
-    `many` of those the rate falls to a tenth, as the cluster has to keep all of them until the end.
+    `body` it is a POST; `{name}` in the body stands for a name that no other request has (see `object_name`), and
+    `{key}` for `prefix` and that name in base64, as etcd's gateway takes keys. After `many` of those the rate falls to
+    a tenth, as the cluster has to keep all of them until the end. `credentials` are others than the run's.
     """
 
     name: str
@@ -59,10 +61,24 @@ class Probe:
     body: str = ""
     rate: float = RATE
     many: int = MANY
+    prefix: str = ""
+    credentials: Credentials | None = None
 
     def interval(self, serial: int) -> float:
         """Seconds from a request to the next."""
         return (THINNED if self.body and serial >= self.many else 1) / self.rate
+
+    def content(self, serial: int) -> bytes:
+        """The body of request number `serial`; empty for a GET."""
+        name = object_name(self.name, serial)
+        key = b64encode(f"{self.prefix}{name}".encode()).decode()
+        return self.body.replace("{name}", name).replace("{key}", key).encode()
+
+    @classmethod
+    def from_value(cls, value: dict[str, Any]) -> Self:
+        credentials = value["credentials"]
+        targets = tuple(Target(**target) for target in value["targets"])
+        return cls(**{**value, "targets": targets, "credentials": credentials and Credentials(**credentials)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +124,7 @@ class Spec:
         return cls(
             samples=value["samples"],
             credentials=Credentials(**value["credentials"]),
-            probes=tuple(
-                Probe(**{**probe, "targets": tuple(Target(**target) for target in probe["targets"])})
-                for probe in value["probes"]
-            ),
+            probes=tuple(Probe.from_value(probe) for probe in value["probes"]),
             census=census and Census(Target(**census["target"]), census["path"], census["interval"]),
             watch=watch and Watch(Target(**watch["target"]), watch["path"], watch["patience"]),
             patience=value["patience"],

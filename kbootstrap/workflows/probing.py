@@ -2,8 +2,7 @@
 
 import json
 import secrets
-import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,16 +16,19 @@ from kbootstrap.pki import paths
 from kbootstrap.pki.authority import Authority
 from kbootstrap.pki.issue import issue
 from kbootstrap.pki.spec import CertificateSpec
+from kbootstrap.probes import kinds
 from kbootstrap.probes.api import Api
 from kbootstrap.probes.application import PATH as APPLICATION_PATH
 from kbootstrap.probes.application import PREFIX, Application, Stage, staged, wait_until_answered
-from kbootstrap.probes.ledger import ledger
+from kbootstrap.probes.ledger import Verdict, ledger
 from kbootstrap.probes.process import probing
 from kbootstrap.probes.recording import Recording
 from kbootstrap.probes.spec import KEPT, PATIENCE, RATE, Census, Credentials, Probe, Spec, Target, Watch
 from kbootstrap.transport.connection import Connection
+from kbootstrap.workflows import etcd_writes
 from kbootstrap.workflows.image import supplied
 from kbootstrap.workflows.parallel import on_all
+from kbootstrap.workflows.ways import TUNNEL_RATE, Ways
 
 USER = CertificateSpec("kbootstrap-probe", ("system:masters",), client=True)
 """Who asks, as the audit log shows it; the group may do everything, whatever RBAC says."""
@@ -34,21 +36,8 @@ USER = CertificateSpec("kbootstrap-probe", ("system:masters",), client=True)
 CERTIFICATE_DAYS = 1.0
 """Longer than any run; the certificate is only ever in memory."""
 
-TUNNEL_RATE = 10.0
-"""Requests of a probe per second where they go through SSH: a channel for each costs this process ten times as much."""
-
-REACH_SECONDS = 3.0
-"""For this machine to reach an address, before a tunnel is used instead."""
-
-LOOPBACK = "127.0.0.1"
-
-KUBELET_PORT = 10250
-"""Where something listens on every node: whether a node can be reached is tried there."""
-
 REPLICA_HOSTS = 2
 """As many workers are needed for the application to stay while one of them is drained."""
-
-WRITERS = ("write-new", "write-kept")
 
 WRITTEN = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{name}"}})
 
@@ -63,8 +52,10 @@ class ProbeSettings:
     `rate` is in requests per second and probe, `patience` in seconds. The application is asked for at all nodes in
     turn, or at the `entry` "endpoint": where users are led around a host that goes down, as by the VIP. `samples` is a
     folder that keeps every sample; `through` names the host for tunnels, where they are needed (else a worker).
-    With `watch`, one long watch tells of every write. `readers` look for the acknowledged writes in more places than
-    the API, by what these are called.
+    With `watch`, one long watch tells of every write. With `etcd`, keys are put straight into etcd as well. `readers`
+    look for the acknowledged writes in more places than the API, by what these are called. `hurt` says to whom
+    something will be done; it is asked when the application runs, before the first request: nothing is sent through
+    these hosts, and nothing to their etcd members, where there are others.
     """
 
     rate: float = RATE
@@ -73,6 +64,8 @@ class ProbeSettings:
     samples: Path | None = None
     through: str = ""
     watch: bool = False
+    etcd: bool = False
+    hurt: Callable[[], Collection[str]] = tuple
     readers: Mapping[str, Reader] = field(default_factory=dict)
 
 
@@ -88,7 +81,7 @@ def probed(
     """
     settings = settings or ProbeSettings()
     with ExitStack() as stack:
-        ways = _Ways(cluster, connections, settings.through, stack)
+        ways = Ways(cluster, connections, settings.through, stack)
         endpoint = ways.endpoint()
         credentials = _credentials(cluster, connections)
         api = Api(endpoint, credentials)
@@ -98,20 +91,29 @@ def probed(
         wait_until_answered(ports, application.path, cluster.settings.timeouts.scale)
         if ways.tunnelled:
             settings = replace(settings, rate=min(settings.rate, TUNNEL_RATE))
+        hurt = settings.hurt()
         spec = _spec(endpoint, credentials, stage, ports, settings)
+        if settings.etcd:
+            spec = replace(spec, probes=(*spec.probes, *_etcd_writes(ways, hurt, stage, settings.rate, emit)))
         recording = Recording(tuple(probe.name for probe in spec.probes), replicas_wanted=application.ready_always)
         # Called after the prober has ended, and before its objects are taken away.
-        stack.callback(_read_back, recording, {"the API": _api_reader(api), **settings.readers}, stage)
+        stack.callback(_read_back, recording, _api_reader(api), settings.readers, stage)
         stack.enter_context(probing(spec, recording, settings.samples))
         emit(Note(_announcement(spec)))
         yield recording
 
 
-def _credentials(cluster: Cluster, connections: Mapping[str, Connection]) -> Credentials:
-    """A certificate for this run, signed with the authority of the first control-plane host that can be asked."""
+def _control_plane(cluster: Cluster, connections: Mapping[str, Connection]) -> Connection:
+    """The first control-plane host that can be asked."""
     connection = next((connections[host.name] for host in cluster.control_planes if host.name in connections), None)
     if connection is None:
         raise Unreachable("no control-plane host can be reached, and only they have the cluster's authority")
+    return connection
+
+
+def _credentials(cluster: Cluster, connections: Mapping[str, Connection]) -> Credentials:
+    """A certificate for this run, signed with the cluster's authority."""
+    connection = _control_plane(cluster, connections)
     authority = Authority(connection.get(str(paths.CA_CERTIFICATE)), connection.get(str(paths.CA_KEY)))
     certificate, key = issue(authority, USER, datetime.now(UTC), CERTIFICATE_DAYS)
     return Credentials(cluster.endpoint_host, authority.certificate.decode(), certificate.decode(), key.decode())
@@ -150,6 +152,16 @@ def _spec(
     )
 
 
+def _etcd_writes(ways: Ways, hurt: Collection[str], stage: Stage, rate: float, emit: Sink) -> Iterator[Probe]:
+    """The probe that writes straight into etcd, where a member can be reached all the time."""
+    cluster, connections = ways.cluster, ways.connections
+    if targets := etcd_writes.reachable(cluster, ways, hurt):
+        who = etcd_writes.credentials(_control_plane(cluster, connections), datetime.now(UTC), CERTIFICATE_DAYS)
+        members = etcd_writes.connected(cluster, connections, hurt)
+        lease = ways.stack.enter_context(etcd_writes.leased(members, emit))
+        yield etcd_writes.probe(targets, who, stage, lease, rate)
+
+
 def _announcement(spec: Spec) -> str:
     probes = ", ".join(f"{probe.name} {probe.rate:g}/s" for probe in spec.probes)
     return f"probing through {spec.probes[0].targets[0].host}: {probes}"
@@ -159,65 +171,18 @@ def _api_reader(api: Api) -> Reader:
     return lambda stage: api.names(stage.objects)
 
 
-def _read_back(recording: Recording, readers: Mapping[str, Reader], stage: Stage) -> None:
-    """Looks for the acknowledged writes everywhere; what is in the way is a verdict too."""
-    written = ledger([track for track in recording.samples().tracks if track.name in WRITERS])
-    verdicts = []
-    for where, reader in readers.items():
-        try:
-            verdicts.append(written.compared(set(reader(stage)), where))
-        except KbootstrapError as error:
-            verdicts.append(written.unread(where, str(error)))
-    recording.ledgers = tuple(verdicts)
+def _read_back(recording: Recording, api: Reader, readers: Mapping[str, Reader], stage: Stage) -> None:
+    """Looks for the acknowledged writes everywhere: the API knows those that went through it, the others all."""
+    recording.ledgers = (
+        _compared(recording, kinds.API_WRITES, "the API", api, stage),
+        *(_compared(recording, kinds.WRITES, where, reader, stage) for where, reader in readers.items()),
+    )
 
 
-@dataclass(slots=True)
-class _Ways:
-    """How this machine reaches the cluster: directly, or through SSH to one of its hosts."""
-
-    cluster: Cluster
-    connections: Mapping[str, Connection]
-    through: str
-    stack: ExitStack
-    tunnelled: bool = False
-
-    def endpoint(self) -> Target:
-        """The API as clients find it: of proxies on every node, a worker's."""
-        port = self.cluster.settings.endpoint.port
-        if self.cluster.settings.endpoint.mode == "local":
-            return self._tunnel(LOOPBACK, port)
-        if _answers(self.cluster.endpoint_host, port):
-            return Target(self.cluster.endpoint_host, port)
-        return self._tunnel(self.cluster.endpoint_host, port)
-
-    def to_application(self, entry: Literal["nodes", "endpoint"], port: int) -> list[Target]:
-        """A port of every node, or of the endpoint."""
-        if entry == "endpoint":
-            return [self._to_node(self.cluster.endpoint_host, "endpoint", port)]
-        return [self._to_node(str(node.address), node.name, port) for node in self.cluster.nodes]
-
-    def _to_node(self, address: str, name: str, port: int) -> Target:
-        if _answers(address, KUBELET_PORT):
-            return Target(address, port, name)
-        return replace(self._tunnel(address, port), name=name)
-
-    def _tunnel(self, address: str, port: int) -> Target:
-        self.tunnelled = True
-        return Target(LOOPBACK, self.stack.enter_context(self._connection().tunnel(address, port)))
-
-    def _connection(self) -> Connection:
-        """Of the host that was named, else of a worker: they are less of a control plane's load."""
-        hosts = sorted(self.cluster.nodes, key=lambda host: (host.name != self.through, host.is_control_plane))
-        found = next((self.connections[host.name] for host in hosts if host.name in self.connections), None)
-        if found is None:
-            raise Unreachable("this machine does not reach the cluster's endpoint, and no host is there to go through")
-        return found
-
-
-def _answers(host: str, port: int) -> bool:
-    """Whether a TCP connection can be made from here."""
+def _compared(recording: Recording, probes: Sequence[str], where: str, reader: Reader, stage: Stage) -> Verdict:
+    """What is in the way is a verdict too."""
+    written = ledger([track for track in recording.samples().tracks if track.name in probes])
     try:
-        socket.create_connection((host, port), REACH_SECONDS).close()
-    except OSError:
-        return False
-    return True
+        return written.compared(set(reader(stage)), where)
+    except KbootstrapError as error:
+        return written.unread(where, str(error))

@@ -1,8 +1,8 @@
 """An etcd member loses its data and joins again; or two of three lose theirs, and a backup is restored."""
 
 import time
-from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 from kbootstrap.components import endpoint, etcd, kube_apiserver
 from kbootstrap.components.binaries import LOCAL_BIN
@@ -120,34 +120,51 @@ BACK_SECONDS = 180.0
 """For the restore, and for all controllers to be at work again."""
 
 
+BACKUP_SECONDS = 600.0
+"""For the backup; the undo is armed meanwhile, and must not act before there is anything to undo."""
+
+
+@dataclass(slots=True)
+class _Rescue:
+    """A backup that is made before members are lost, and restored afterwards."""
+
+    member: Host
+    lost: tuple[str, ...]
+    identity: Path
+    backup: str = ""
+
+    def back_up(self, ground: Ground) -> None:
+        ground.kept_until = time.monotonic()
+        self.backup = program.make(ground.connections[self.member.name], ground.chronicle.emit)
+        ground.chronicle.note(Kind.NOTE, f"the backup {self.backup} is made", self.member.name)
+
+    def restore(self, ground: Ground) -> None:
+        """As an operator would. What is armed would put the lost data back, and must not interfere."""
+        disarm({name: ground.connections[name] for name in self.lost})
+        order = Order(self.identity, wanted=self.backup)
+        with ground.unlocked(), prepared(ground.cluster, order, new_owner("restore"), ground.chronicle.emit) as ready:
+            restore(ready)
+        ground.chronicle.note(Kind.NOTE, f"{self.backup} is restored")
+        ground.on(self.lost, lambda _name, host: host.run(f"rm -rf {LOST}").require("the lost data cannot be removed"))
+
+
 def _lose(ground: Ground) -> Fault:
-    """Of most members, which leaves no quorum; a backup is made first, and restored."""
+    """Of most members, which leaves no quorum."""
     if ground.identity is None:
         raise NotPossible("the restore needs the backups' private key: --identity FILE")
-    order = Order(ground.identity)
     members = ground.cluster.etcd_members
-    kept_until = time.monotonic()
-    backup = program.make(ground.connections[members[0].name], ground.chronicle.emit)
-    ground.chronicle.note(Kind.NOTE, f"the backup {backup} is made", members[0].name)
-    lost = [member.name for member in members[len(members) // 2 :]]
+    lost = tuple(member.name for member in members[len(members) // 2 :])
+    rescue = _Rescue(members[0], lost, ground.identity)
     return Fault(
         title=f"the data of the etcd members of {', '.join(lost)} are lost",
-        hosts=tuple(lost),
+        hosts=lost,
+        before=rescue.back_up,
+        before_seconds=BACKUP_SECONDS,
         strike=dict.fromkeys(lost, LOSE),
         undo=dict.fromkeys(lost, FOUND),
-        recover=lambda ground: _restore(ground, lost, replace(order, wanted=backup)),
+        recover=rescue.restore,
         seconds=3.0,
-        kept_until=kept_until,
     )
-
-
-def _restore(ground: Ground, lost: list[str], order: Order) -> None:
-    """As an operator would. What is armed would put the lost data back, and must not interfere."""
-    disarm({name: ground.connections[name] for name in lost})
-    with ground.unlocked(), prepared(ground.cluster, order, new_owner("restore"), ground.chronicle.emit) as ready:
-        restore(ready)
-    ground.chronicle.note(Kind.NOTE, f"{order.wanted} is restored")
-    ground.on(lost, lambda _name, host: host.run(f"rm -rf {LOST}").require("the lost data cannot be removed"))
 
 
 def _backups(cluster: Cluster) -> str | None:

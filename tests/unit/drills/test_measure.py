@@ -131,6 +131,13 @@ def test_lost_writes_are_named_and_those_after_a_backup_forgiven() -> None:
     assert losses(seen, kept_until=0.0) == []
 
 
+def test_a_watch_of_objects_need_not_tell_of_keys() -> None:
+    seen = watching(track("write-new", [1.0]), track("etcd-write", [1.0]), seen={"write-new-0000000": 1.5})
+    found = watched(seen)
+    assert found is not None
+    assert found.missing == ()
+
+
 def test_what_cannot_be_read_back_is_no_proof() -> None:
     seen = observation(ledgers=(Verdict("etcd on cp2", 500, 0, 0, problem="no route"),))
     assert losses(seen, kept_until=0.0) == ["the acknowledged writes could not be read back from etcd on cp2: no route"]

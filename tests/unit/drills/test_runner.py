@@ -1,7 +1,7 @@
 """A drill from one end to the other, on hosts that are played: what refuses it, what it finds, what it leaves."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,17 +11,21 @@ import pytest
 
 from kbootstrap.drills import runner, striking
 from kbootstrap.drills.drill import Drill, Fault
+from kbootstrap.drills.ground import Ground
 from kbootstrap.drills.result import DrillResult, Kind, Verdict
 from kbootstrap.drills.runner import Order, run_drill
 from kbootstrap.drills.steady import Steadiness
 from kbootstrap.errors import KbootstrapError, Locked, Unreachable
+from kbootstrap.events import Sink
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.model.drills import Drills
 from kbootstrap.probes import ledger
 from kbootstrap.probes.recording import Recording
+from kbootstrap.probes.samples import Samples
 from kbootstrap.transport.connection import Connection
+from kbootstrap.workflows.probing import ProbeSettings
 from tests.fakes import FakeConnection
-from tests.unit.drills.stage import ARM, HEAL, VIP, drill, status
+from tests.unit.drills.stage import ARM, HEAL, VIP, drill, status, track
 
 CLUSTER = replace(VIP, settings=VIP.settings.model_copy(update={"drills": Drills(production=False)}))
 STRIKE = "systemctl kill --signal=KILL x.service"
@@ -36,10 +40,14 @@ class World:
     troubles: list[tuple[str, ...]] = field(default_factory=list)
     """At each look; none any more when they are used up."""
     lost: tuple[str, ...] = ()
+    written: list[float] = field(default_factory=list)
+    """When requests of `write-new` began that were acknowledged."""
     failed: list[str] = field(default_factory=list)
     """Why requests fail before anything is done."""
     locked: bool = False
     probed: bool = False
+    spared: Collection[str] = ()
+    """To whom the probes were told that something will be done."""
 
     def __post_init__(self) -> None:
         self.hosts = {host.name: FakeConnection(host.name) for host in CLUSTER.hosts}
@@ -62,9 +70,12 @@ class World:
         return Steadiness(status(CLUSTER), self.troubles.pop(0) if self.troubles else ())
 
     @contextmanager
-    def probing(self, *_: object) -> Iterator[Recording]:
-        self.probed = True
-        recording = Recording(("api-new", "write-new"))
+    def probing(
+        self, _cluster: Cluster, _connections: object, _emit: Sink, settings: ProbeSettings
+    ) -> Iterator[Recording]:
+        self.probed, self.spared = True, settings.hurt()
+        recording = Recording(())
+        recording._samples = Samples([track("api-new", []), track("write-new", self.written)])
         yield recording
         recording.ledgers = (ledger.Verdict("the API", 10, 0, 0, self.lost),)
 
@@ -109,7 +120,7 @@ def test_it_passes(world: World) -> None:
         Kind.RECOVER,
         Kind.STEADY_AGAIN,
     ]
-    assert world.done(STRIKE) == ["cp2"]
+    assert (world.done(STRIKE), world.spared) == (["cp2"], ("cp2",))
     assert result.setting["Kubernetes"] == str(CLUSTER.kubernetes)
     assert result.began <= datetime.now(UTC)
     assert all(host.held == [] for host in world.hosts.values())
@@ -127,6 +138,15 @@ def test_a_lost_write_fails_it(world: World) -> None:
     result = run()
     assert result.verdict is Verdict.FAILED
     assert result.problems == ("1 acknowledged writes are not in the API, such as write-new-0000007",)
+
+
+def test_what_was_acknowledged_after_a_backup_may_be_lost(world: World) -> None:
+    def back_up(ground: Ground) -> None:
+        ground.kept_until = 0.0
+
+    world.lost, world.written = ("write-new-0000000",), [1.0]
+    assert run().verdict is Verdict.FAILED
+    assert run(drill(lambda _ground: replace(FAULT, before=back_up))).verdict is Verdict.PASSED
 
 
 def test_users_depend_on_it(world: World) -> None:

@@ -18,7 +18,7 @@ from kbootstrap.model.settings import Endpoint, Settings
 from kbootstrap.pki import paths
 from kbootstrap.probes.recording import Recording
 from kbootstrap.probes.summary import summarize
-from kbootstrap.workflows import probing
+from kbootstrap.workflows import probing, ways
 from kbootstrap.workflows.image import Image
 from kbootstrap.workflows.probing import ProbeSettings, probed
 from tests.fakes import FakeConnection
@@ -92,7 +92,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         played = PlayedCluster(web.target.port)
         api.react = played
         monkeypatch.setattr(probing, "supplied", no_image)
-        monkeypatch.setattr(probing, "KUBELET_PORT", web.target.port)
+        monkeypatch.setattr(ways, "KUBELET_PORT", web.target.port)
         yield World(replace(cluster(settings), hosts=tuple(hosts.values())), played, api, web, connections)
 
 
@@ -171,7 +171,7 @@ def test_without_a_way_from_here_it_goes_through_a_worker(world: World) -> None:
     }
     found = summarize(run(world, ProbeSettings(rate=200)).observation())
     assert found.problems == ()
-    assert found.probes[0].requests <= 2 * probing.TUNNEL_RATE
+    assert found.probes[0].requests <= 2 * ways.TUNNEL_RATE
 
 
 def test_proxies_on_every_host_are_asked_at_a_workers(world: World) -> None:
@@ -181,7 +181,7 @@ def test_proxies_on_every_host_are_asked_at_a_workers(world: World) -> None:
     world.connections["w1"].ports = {("127.0.0.1", port): world.api.target.port}
     found = summarize(run(world, ProbeSettings(rate=200)).observation())
     assert found.problems == ()
-    assert found.probes[0].requests <= 2 * probing.TUNNEL_RATE
+    assert found.probes[0].requests <= 2 * ways.TUNNEL_RATE
 
 
 def test_the_application_can_be_asked_for_at_the_endpoint(world: World) -> None:

@@ -1,0 +1,84 @@
+"""How this machine reaches a cluster that it probes: directly, or through SSH to one of its hosts."""
+
+import socket
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from kbootstrap.errors import Unreachable
+from kbootstrap.model.cluster import Cluster, Host
+from kbootstrap.probes.spec import Target
+from kbootstrap.transport.connection import Connection
+
+TUNNEL_RATE = 10.0
+"""Requests of a probe per second where they go through SSH: a channel for each costs this process ten times as much."""
+
+REACH_SECONDS = 3.0
+"""For this machine to reach an address, before a tunnel is used instead."""
+
+LOOPBACK = "127.0.0.1"
+
+KUBELET_PORT = 10250
+"""Where something listens on every node: whether a node can be reached is tried there."""
+
+
+@dataclass(slots=True)
+class Ways:
+    """The ways to a cluster; what is opened for them is closed with `stack`. `tunnelled`: some go through SSH."""
+
+    cluster: Cluster
+    connections: Mapping[str, Connection]
+    through: str
+    stack: ExitStack
+    tunnelled: bool = False
+
+    def endpoint(self) -> Target:
+        """The API as clients find it: of proxies on every node, a worker's."""
+        port = self.cluster.settings.endpoint.port
+        if self.cluster.settings.endpoint.mode == "local":
+            return self._tunnel(LOOPBACK, port)
+        if _answers(self.cluster.endpoint_host, port):
+            return Target(self.cluster.endpoint_host, port)
+        return self._tunnel(self.cluster.endpoint_host, port)
+
+    def to_application(self, entry: Literal["nodes", "endpoint"], port: int) -> list[Target]:
+        """A port of every node, or of the endpoint."""
+        if entry == "endpoint":
+            return [self._to_node(self.cluster.endpoint_host, "endpoint", port)]
+        return [self._to_node(str(node.address), node.name, port) for node in self.cluster.nodes]
+
+    def to_member(self, member: Host, port: int, *, lasting: bool) -> Target | None:
+        """A port of a host, directly or, if its connection is `lasting`, through SSH to that very host."""
+        if _answers(str(member.address), port):
+            return Target(str(member.address), port, member.name)
+        if not lasting:
+            return None
+        tunnel = self.stack.enter_context(self.connections[member.name].tunnel(LOOPBACK, port))
+        return Target(LOOPBACK, tunnel, member.name)
+
+    def _to_node(self, address: str, name: str, port: int) -> Target:
+        if _answers(address, KUBELET_PORT):
+            return Target(address, port, name)
+        return replace(self._tunnel(address, port), name=name)
+
+    def _tunnel(self, address: str, port: int) -> Target:
+        self.tunnelled = True
+        return Target(LOOPBACK, self.stack.enter_context(self._connection().tunnel(address, port)))
+
+    def _connection(self) -> Connection:
+        """Of the host that was named, else of a worker: they are less of a control plane's load."""
+        hosts = sorted(self.cluster.nodes, key=lambda host: (host.name != self.through, host.is_control_plane))
+        found = next((self.connections[host.name] for host in hosts if host.name in self.connections), None)
+        if found is None:
+            raise Unreachable("this machine does not reach the cluster's endpoint, and no host is there to go through")
+        return found
+
+
+def _answers(host: str, port: int) -> bool:
+    """Whether a TCP connection can be made from here."""
+    try:
+        socket.create_connection((host, port), REACH_SECONDS).close()
+    except OSError:
+        return False
+    return True
