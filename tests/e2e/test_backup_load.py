@@ -21,10 +21,11 @@ import yaml
 from kbootstrap.cli.options import load
 from kbootstrap.events import Sink, ignore
 from kbootstrap.lab.spec import standard
+from kbootstrap.probes.kinds import API_WRITES
 from kbootstrap.probes.recording import Observation
 from kbootstrap.workflows.backups.operate import run as make_backup
 from kbootstrap.workflows.converge import connected
-from kbootstrap.workflows.probing import WRITERS, ProbeSettings, probed
+from kbootstrap.workflows.probing import ProbeSettings, probed
 from tests.e2e.bed import Bed
 from tests.e2e.conftest import PREFIX, BedFactory, wait_until
 from tests.e2e.object_store import ObjectStore, bucket_target
@@ -130,7 +131,7 @@ def slowest_write(seen: Observation, began: float, ended: float) -> float:
     """Of the writes that were under way at some time between; in seconds. One that failed counts as all of it."""
     slowest = 0.0
     for track in seen.samples.tracks:
-        if track.name in WRITERS:
+        if track.name in API_WRITES:
             good = zip(track.began, track.seconds, strict=True)
             times = [*good, *((each.began, each.seconds) for each in track.failures)]
             slowest = max([slowest, *(took for start, took in times if start < ended and start + took > began)])
