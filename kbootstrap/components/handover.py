@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 
 TABLE = "kbootstrap-handover"
 
-ANSWERED_SECONDS = 0.3
+ANSWERED_SECONDS = 0.25
 """For the answers to requests that are under way. A connection that meets silence is tried again after 1 s (RFC 6298,
 2.1): by then this time and VRRP's hand-over (0.1 to 0.65 s, measured) are over."""
 
