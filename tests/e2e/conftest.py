@@ -29,6 +29,7 @@ ORDER = (
     "test_verify",
     "test_ha",
     "test_drills",
+    "test_drills_fail",
     "test_upgrade",
     "test_drift",
     "test_reset",

@@ -1,72 +1,32 @@
 """Drills on real hosts: each passes, each can fail and says why, and none leaves anything behind."""
 
 import json
-import re
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
-import pyrage  # type: ignore[import-untyped]
 import pytest
 
-from kbootstrap.lab.spec import standard
-from tests.e2e.bed import Bed, Outcome
-from tests.e2e.conftest import PREFIX, BedFactory, wait_until
+from tests.e2e.bed import Bed
+from tests.e2e.conftest import BedFactory, wait_until
+from tests.e2e.drilling import (
+    HEALED_SECONDS,
+    INTERRUPTED,
+    MARK,
+    RATE,
+    REFUSED,
+    Drilled,
+    drilled,
+    drilled_cluster,
+    leads,
+    require_passed,
+)
 from tests.e2e.observe import vip_holders
-
-RATE = "20"
-"""Requests a second of each probe: five hosts and the prober share two cores."""
-TOLERATION_SECONDS = 10
-REFUSED = 5
-FAILED = 7
-INTERRUPTED = 7
-HEALED_SECONDS = 120
-"""An armed undo acts half a minute after the drill would have, on hosts that are called patient twice as late."""
-
-SETTINGS: dict[str, Any] = {
-    "kube_apiserver": {
-        "extra_args": {
-            "default-not-ready-toleration-seconds": str(TOLERATION_SECONDS),
-            "default-unreachable-toleration-seconds": str(TOLERATION_SECONDS),
-        }
-    },
-    "kube_controller_manager": {"extra_args": {"node-monitor-grace-period": "20s"}},
-}
-
-MARK = "ls -d /var/lib/kbootstrap/drill 2>/dev/null || true"
-
-
-def drilled(bed: Bed, *names: str, options: tuple[str, ...] = ()) -> tuple[Outcome, list[dict[str, Any]]]:
-    """Runs drills; what was printed, and the results."""
-    outcome = bed.run("drill", "run", *names, "--probe-rate", RATE, "--json", *options, timeout=1200)
-    last = outcome.out.strip().splitlines()[-1]
-    results: list[dict[str, Any]] = json.loads(last)["results"]
-    for result in results:
-        found = "; ".join(f"{one['limit']['what']} {one['seconds']}" for one in result["measured"])
-        bed.note(f"{result['drill']}: {result['verdict']}; {found}; steady after {result['recovery']} s")
-    return outcome, results
-
-
-def require_passed(bed: Bed, *names: str, options: tuple[str, ...] = ()) -> None:
-    outcome, results = drilled(bed, *names, options=options)
-    assert [(result["drill"], result["verdict"], result["problems"]) for result in results] == [
-        (name, "passed", []) for name in names
-    ], outcome.text[-4000:]
-    assert all(said == "" for said in bed.on_all(MARK).values())
-
-
-def require_failed(bed: Bed, name: str, *, says: str) -> dict[str, Any]:
-    outcome, [result] = drilled(bed, name)
-    assert (outcome.code, result["verdict"]) == (FAILED, "failed"), outcome.text[-4000:]
-    assert re.search(says, "\n".join(result["problems"])), result["problems"]
-    return result
 
 
 def test_a_drill_passes_and_a_degraded_cluster_is_refused(shared: Bed) -> None:
@@ -89,23 +49,9 @@ def test_a_drill_passes_and_a_degraded_cluster_is_refused(shared: Bed) -> None:
         wait_until(lambda: shared.run("status").code == 0, seconds=90, what="the cluster is healthy")
 
 
-@dataclass(frozen=True, slots=True)
-class Drilled:
-    """A cluster for drills, and the private key of its backups."""
-
-    bed: Bed
-    identity: Path
-
-
 @pytest.fixture(scope="module")
-def ground(beds: BedFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drilled]:
-    folder = tmp_path_factory.mktemp("drills")
-    key = pyrage.x25519.Identity.generate()
-    (folder / "key.txt").write_text(f"{key}\n")
-    settings = {**SETTINGS, "backup": {"recipients": [str(key.to_public())]}}
-    bed = beds(standard(name=f"{PREFIX}drills", subnet=IPv4Network("198.18.51.0/24")), settings)
-    bed.run("up").expect()
-    yield Drilled(bed, folder / "key.txt")
+def ground(beds: BedFactory, tmp_path_factory: pytest.TempPathFactory) -> Drilled:
+    return drilled_cluster(beds, tmp_path_factory.mktemp("drills"))
 
 
 @pytest.fixture
@@ -222,38 +168,6 @@ def test_interrupted_it_heals_before_it_ends(bed: Bed) -> None:
     assert len(vip_holders(bed)) == 1
 
 
-@pytest.mark.long
-class TestItCanFail:
-    """What a drill guards is broken, and the drill says so."""
-
-    def test_keepalived_does_not_look_at_the_proxy(self, bed: Bed) -> None:
-        conf = "/etc/kbootstrap/keepalived.conf"
-        with changed(bed, f"sed -i '/proxy_alive$/d;/proxy_useful$/d;/others_answer$/d' {conf}", "keepalived", conf):
-            require_failed(bed, "nginx-stop", says=r"requests: .* s, and 2 s are allowed")
-
-    def test_a_proxy_with_one_back_end(self, bed: Bed) -> None:
-        own = bed.spec.hosts["cp2"].address
-        servers = "/etc/kbootstrap/nginx-apiservers.conf"
-        with changed(bed, f"sed -i '/^server /{{/server {own}:/!d}}' {servers}", "nginx", servers):
-            # The victim of this drill is the first host without the VIP.
-            [holder] = vip_holders(bed)
-            if holder != "cp1":
-                drilled(bed, "vip-handover")
-            require_failed(bed, "apiserver-kill", says=r"requests: .* s, and 1 s are allowed")
-
-    def test_etcd_waits_ten_seconds_for_its_leader(self, bed: Bed) -> None:
-        unit = "/etc/systemd/system/etcd.service"
-        with restarted(bed, f"sed -i 's/--election-timeout=[0-9]*/--election-timeout=10000/' {unit}", unit):
-            require_failed(bed, "etcd-leader-kill", says=r"writes: .* s, and 2 s are allowed")
-
-    def test_pods_tolerate_an_hour(self, bed: Bed) -> None:
-        """They were made while the apiservers said so."""
-        unit = "/etc/systemd/system/kube-apiserver.service"
-        flag = "s/\\(default-[a-z-]*-toleration-seconds\\)=[0-9]*/\\1=3600/"
-        with restarted(bed, f"sed -i '{flag}' {unit}", unit):
-            require_failed(bed, "worker-power-off", says="its pods are ready elsewhere: did not come about")
-
-
 @contextmanager
 def struck(bed: Bed, name: str) -> Iterator[Any]:
     """A drill that has made its fault."""
@@ -264,11 +178,6 @@ def struck(bed: Bed, name: str) -> Iterator[Any]:
                 break
         time.sleep(1)
         yield process
-
-
-def leads(bed: Bed, host: str) -> bool:
-    status = json.loads(bed.ssh(host, "etcdctl endpoint status --write-out=json"))[0]["Status"]
-    return bool(status["leader"] == status["header"]["member_id"])
 
 
 @contextmanager
@@ -314,32 +223,3 @@ def on_machine(*words: object) -> None:
 
 def off(bed: Bed) -> list[str]:
     return [host.name for host in bed.lab.status() if not host.on]
-
-
-@contextmanager
-def changed(bed: Bed, change: str, part: str, file: str) -> Iterator[None]:
-    """All control-plane hosts with another configuration of a part of the endpoint."""
-    reload = f"systemctl reload kube-endpoint-{part}"
-    bed.on_all(f"cp -p {file} {file}.kept && {change} && {reload}", bed.control_planes)
-    try:
-        time.sleep(5)
-        yield
-    finally:
-        bed.on_all(f"mv {file}.kept {file} && {reload}", bed.control_planes)
-        time.sleep(5)
-
-
-@contextmanager
-def restarted(bed: Bed, change: str, unit: str) -> Iterator[None]:
-    """All control-plane hosts with another unit, restarted one after another."""
-
-    def restart(before: str) -> None:
-        for host in bed.control_planes:
-            bed.ssh(host, f"{before} && systemctl daemon-reload && systemctl restart {Path(unit).name}", timeout=120)
-            wait_until(lambda: bed.run("status").code == 0, seconds=120, what="the cluster is healthy")
-
-    restart(f"cp -p {unit} {unit}.kept && {change}")
-    try:
-        yield
-    finally:
-        restart(f"mv {unit}.kept {unit}")

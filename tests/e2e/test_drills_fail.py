@@ -1,0 +1,117 @@
+"""Every drill can fail: what it guards is broken, and the drill says so."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.bed import Bed
+from tests.e2e.conftest import BedFactory, wait_until
+from tests.e2e.drilling import drilled, drilled_cluster, leads, require_failed
+from tests.e2e.observe import vip_holders
+
+pytestmark = pytest.mark.long
+
+KEEPALIVED = "/etc/kbootstrap/keepalived.conf"
+SERVERS = "/etc/kbootstrap/nginx-apiservers.conf"
+ETCD = "/etc/systemd/system/etcd.service"
+APISERVER = "/etc/systemd/system/kube-apiserver.service"
+
+
+@pytest.fixture(scope="module")
+def bed(beds: BedFactory, tmp_path_factory: pytest.TempPathFactory) -> Bed:
+    return drilled_cluster(beds, tmp_path_factory.mktemp("drills")).bed
+
+
+def test_keepalived_does_not_look_at_the_proxy(bed: Bed) -> None:
+    with changed(bed, f"sed -i '/proxy_alive$/d;/proxy_useful$/d;/others_answer$/d' {KEEPALIVED}", KEEPALIVED):
+        require_failed(bed, "nginx-stop", says=r"requests: .* s, and 2 s are allowed")
+
+
+def test_keepalived_announces_itself_every_ten_seconds(bed: Bed) -> None:
+    """Three of them are missed before another host takes the VIP; a good-bye shortens it to two seconds."""
+    with changed(bed, f"sed -i 's/advert_int .*/advert_int 10/' {KEEPALIVED}", KEEPALIVED):
+        require_failed(bed, "vip-handover", says=r"requests: .* s, and 0.5 s are allowed")
+        require_failed(bed, "keepalived-stop", says=r"requests: .* s, and 1 s are allowed")
+        for drill in ("vip-holder-power-off", "partition", "partition-inbound", "partition-outbound"):
+            require_failed(bed, drill, says=r".* s, and 3 s are allowed|did not come about")
+
+
+def test_a_proxy_with_one_back_end(bed: Bed) -> None:
+    """The victim of these drills is the first host without the VIP."""
+    own = bed.spec.hosts["cp2"].address
+    with changed(bed, f"sed -i '/^server /{{/server {own}:/!d}}' {SERVERS}", SERVERS):
+        [holder] = vip_holders(bed)
+        if holder != "cp1":
+            drilled(bed, "vip-handover")
+        require_failed(bed, "apiserver-kill", says=r"requests: .* s, and 1 s are allowed")
+        require_failed(bed, "apiserver-stop", says=r"requests: .* none may fail|requests: .* s, and 0 s are allowed")
+
+
+def test_an_apiserver_that_asks_the_etcd_of_another_host(bed: Bed) -> None:
+    """When that one is gone, no apiserver can answer."""
+    [leader] = [host for host in bed.control_planes if leads(bed, host)]
+    remote = f"s#--etcd-servers=[^ ]*#--etcd-servers=https://{bed.spec.hosts[leader].address}:2379#"
+    with restarted(bed, f"sed -i '{remote}' {APISERVER}", APISERVER):
+        require_failed(bed, "etcd-leader-kill", says=r"(reads|writes): .* s, and 2 s are allowed")
+
+
+def test_etcd_waits_ten_seconds_for_its_leader(bed: Bed) -> None:
+    with restarted(bed, f"sed -i 's/--election-timeout=[0-9]*/--election-timeout=10000/' {ETCD}", ETCD):
+        require_failed(bed, "etcd-leader-kill", says=r"writes: .* s, and 2 s are allowed")
+
+
+@pytest.mark.parametrize("daemon", ["controller-manager", "scheduler"])
+def test_a_lease_of_two_minutes(bed: Bed, daemon: str) -> None:
+    unit = f"/etc/systemd/system/kube-{daemon}.service"
+    slow = "s/--leader-elect=true/--leader-elect=true --leader-elect-lease-duration=120s/"
+    with restarted(bed, f"sed -i '{slow}' {unit}", unit):
+        require_failed(bed, f"{daemon}-kill", says=f"another kube-{daemon} leads: did not come about")
+
+
+def test_pods_tolerate_an_hour(bed: Bed) -> None:
+    """They were made while the apiservers said so."""
+    flag = "s/\\(default-[a-z-]*-toleration-seconds\\)=[0-9]*/\\1=3600/"
+    with restarted(bed, f"sed -i '{flag}' {APISERVER}", APISERVER):
+        require_failed(bed, "worker-power-off", says="its pods are ready elsewhere: did not come about")
+
+
+def test_a_kubelet_that_does_not_come_back_by_itself(bed: Bed) -> None:
+    bed.ssh("w1", "systemctl disable kubelet")
+    try:
+        require_failed(bed, "cold-restart", says="healthy without a hand on it: did not come about|w1")
+    finally:
+        bed.ssh("w1", "systemctl enable --now kubelet")
+        wait_until(lambda: bed.run("status").code == 0, seconds=120, what="the cluster is healthy")
+
+
+@contextmanager
+def changed(bed: Bed, change: str, file: str) -> Iterator[None]:
+    """All control-plane hosts with another configuration of a part of the endpoint."""
+    part = "keepalived" if file == KEEPALIVED else "nginx"
+    reload = f"systemctl reload kube-endpoint-{part}"
+    bed.on_all(f"cp -p {file} {file}.kept && {change} && {reload}", bed.control_planes)
+    try:
+        time.sleep(5)
+        yield
+    finally:
+        bed.on_all(f"mv {file}.kept {file} && {reload}", bed.control_planes)
+        time.sleep(5)
+
+
+@contextmanager
+def restarted(bed: Bed, change: str, unit: str) -> Iterator[None]:
+    """All control-plane hosts with another unit, restarted one after another."""
+
+    def restart(before: str) -> None:
+        for host in bed.control_planes:
+            bed.ssh(host, f"{before} && systemctl daemon-reload && systemctl restart {Path(unit).name}", timeout=120)
+            wait_until(lambda: bed.run("status").code == 0, seconds=120, what="the cluster is healthy")
+
+    restart(f"cp -p {unit} {unit}.kept && {change}")
+    try:
+        yield
+    finally:
+        restart(f"mv {unit}.kept {unit}")
