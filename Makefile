@@ -51,7 +51,7 @@ check: $(VENV)/.installed test-packages ## Lint, types, layers
 	@shellcheck scripts/install-packages scripts/make-venv .ci/run
 
 unit: $(VENV)/.installed test-packages ## Unit and golden tests
-	@$(BIN)/pytest tests/unit tests/golden
+	@$(BIN)/pytest --numprocesses=auto tests/unit tests/golden
 
 e2e: $(VENV)/.installed lab-packages test-packages ## Tests on real hosts of the lab (as root)
 	@[ "$$(id -u)" = 0 ] || { echo "the lab's hosts need root" >&2; exit 1; }
@@ -67,7 +67,7 @@ test-backups: $(VENV)/.installed lab-packages test-packages ## Backups with a re
 
 test-drills: $(VENV)/.installed lab-packages test-packages ## Every failover drill, and that each can fail, on hosts of their own
 	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"
-	@$(BIN)/pytest -m long tests/e2e/test_drills.py
+	@$(BIN)/pytest -m long tests/e2e/test_drills.py tests/e2e/test_drills_fail.py
 
 test-load-balancers: $(VENV)/.installed lab-packages test-packages ## Two load balancers, applications, a power cut, on hosts of their own
 	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"
