@@ -47,6 +47,12 @@ def up(
     etcd: Annotated[int, typer.Option(min=0, help="Hosts for etcd alone.")] = 0,
     load_balancers: Annotated[int, typer.Option(min=0, help="Hosts that hold the virtual IP in front.")] = 0,
     bare: Annotated[int, typer.Option(min=0, help="Hosts without a role; they are in no inventory.")] = 0,
+    vm: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST|ROLE", help="Virtual machines, with a kernel of their own; can be said again for more."
+        ),
+    ] = None,
     inventory: Annotated[Path | None, typer.Option(help="Write an inventory of the hosts to this file.")] = None,
 ) -> None:
     """Makes the lab's hosts, or boots those that are off, and waits until all can be logged in to."""
@@ -66,6 +72,7 @@ def up(
             etcd=etcd,
             load_balancers=load_balancers,
             bare=bare,
+            vm=vm or (),
         )
     )
     text = inventories.inventory(spec) if inventory else ""
@@ -113,12 +120,13 @@ def power_on(host: Host, name: Name = DEFAULT_NAME) -> None:
 
 
 def _table(hosts: Sequence["HostStatus"]) -> Table:
-    table = Table("host", "address", "roles", "power", "ssh")
+    table = Table("host", "address", "roles", "kind", "power", "ssh")
     for host in hosts:
         table.add_row(
             host.name,
             host.address,
             ", ".join(host.roles),
+            "virtual machine" if host.vm else "container",
             "[green]on[/]" if host.on else "[red]off[/]",
             "[green]answers[/]" if host.ssh else "[red]silent[/]",
         )

@@ -15,10 +15,14 @@ PACKAGES: Mapping[str, str] = {
 }
 """The programs the lab needs, and the Debian packages they are in."""
 
+VM_PACKAGES: Mapping[str, str] = {"mke2fs": "e2fsprogs", "qemu-system-x86_64": "qemu-system-x86"}
+"""Those that it needs for virtual machines."""
 
-def require_programs() -> None:
+
+def require_programs(*, vms: bool) -> None:
     """`LabError` with the command that installs what is missing."""
-    missing = sorted({package for program, package in PACKAGES.items() if shutil.which(program) is None})
+    needed = {**PACKAGES, **(VM_PACKAGES if vms else {})}
+    missing = sorted({package for program, package in needed.items() if shutil.which(program) is None})
     if missing:
         raise LabError(f"the lab needs {', '.join(missing)}", hint=f"apt-get install --yes {' '.join(missing)}")
 

@@ -12,21 +12,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from kbootstrap.errors import LabError
 from kbootstrap.events import Note, Sink, ignore
-from kbootstrap.lab import keys, reach
+from kbootstrap.lab import base, cgroups, keys, machine, network, reach
 from kbootstrap.lab.command import require_programs
+from kbootstrap.lab.host import Host
 from kbootstrap.lab.lock import locked
-from kbootstrap.lab.nspawn import base, cgroups, machine, network
-from kbootstrap.lab.nspawn.host import Host
+from kbootstrap.lab.nspawn import container
+from kbootstrap.lab.qemu import virtual_machine
+from kbootstrap.lab.qemu.accelerator import accelerator
 from kbootstrap.lab.spec import LabSpec
 
 _LOCK_SECONDS = 300
 _KILL_SECONDS = 30
 _BOOT_SECONDS = 60
 _BOOT_SECONDS_PER_HOST = 2  # fifty hosts boot in 20 s on two cores (measured)
+_BOOT_SECONDS_PER_VM = 60  # emulated ones are slow, and slower on a machine with other work
 _PROBE_SECONDS = 3
 _LOOK_SECONDS = 2
 _PARALLEL = 16
@@ -42,15 +45,24 @@ class HostStatus:
     address: str
     ssh_port: int
     roles: tuple[str, ...]
+    vm: bool
     on: bool
     ssh: bool
 
 
+class _Machines(BaseModel):
+    """What the virtual machines of a lab have in common: the base root, and what runs their instructions."""
+
+    base: Path
+    accelerator: str
+
+
 class _State(BaseModel):
-    """What is remembered of a lab: how it was described, and the base root its hosts have grown on."""
+    """What is remembered of a lab: how it was described, and what its hosts have grown on."""
 
     spec: LabSpec
-    base: Path
+    base: Path | None = None
+    vm: _Machines | None = None
 
 
 class Lab:
@@ -88,7 +100,7 @@ class Lab:
         Hosts can be added to a lab that is there; anything else about it cannot be changed: `LabError`.
         """
         _require_root()
-        require_programs()
+        require_programs(vms=any(host.vm for host in spec.hosts.values()))
         lab = cls(spec.name)
         with lab._locked() as lock:
             network.require_free(spec)
@@ -100,7 +112,7 @@ class Lab:
             off = [host for host in hosts if not host.is_on()]
             if off:
                 emit(Note(f"booting {len(off)} of {len(hosts)} hosts"))
-                each(lambda host: host.power_on(state.base, lock), off)
+                each(lambda host: host.power_on(lock), off)
             lab.wait_ssh()
         return lab
 
@@ -135,6 +147,7 @@ class Lab:
                 address=str(host.address),
                 ssh_port=state.spec.ssh_port(name),
                 roles=host.roles,
+                vm=host.vm is not None,
                 on=name in on,
                 ssh=name in answering,
             )
@@ -149,16 +162,16 @@ class Lab:
 
     def power_on(self, host: str) -> None:
         """Boot a host that is off; does not wait (see `wait_ssh`). Nothing happens if it is on."""
-        state = self._state()
-        target = self._host(state, host)
+        target = self._host(self._state(), host)
         with self._locked() as lock:
-            target.power_on(state.base, lock)
+            target.power_on(lock)
 
     def wait_ssh(self, hosts: Iterable[str] | None = None, timeout: float | None = None) -> None:
         """Return when the sshd of these hosts (default: all) answers; `LabError` after `timeout` seconds."""
         state = self._state()
         names = set(state.spec.hosts if hosts is None else hosts)
-        patience = timeout or _BOOT_SECONDS + _BOOT_SECONDS_PER_HOST * len(names)
+        vms = sum(state.spec.hosts[name].vm is not None for name in names)
+        patience = timeout or _BOOT_SECONDS + _BOOT_SECONDS_PER_HOST * len(names) + _BOOT_SECONDS_PER_VM * vms
         deadline = time.monotonic() + patience
         while names:
             names -= reach.answering(self._doors(state.spec, names), timeout=_LOOK_SECONDS)
@@ -191,17 +204,21 @@ class Lab:
             return _State.model_validate_json(self._state_file.read_text())
         except FileNotFoundError as error:
             raise LabError(f"there is no lab {self.name}", hint="`kbootstrap lab up` makes one") from error
+        except ValidationError as error:
+            raise LabError(
+                f"lab {self.name} was made by another version of kbootstrap",
+                hint=f"use that one, or `kbootstrap lab down --name {self.name}`",
+            ) from error
 
     def _remember(self, spec: LabSpec, emit: Sink) -> _State:
         """The lab's state with `spec`, which may only add hosts to what it was."""
+        earlier = None
         if self._state_file.exists():
-            state = self._state()
-            if state.spec == spec:
-                return state
-            _refuse_changes(state.spec, spec)
-            state = _State(spec=spec, base=state.base)
-        else:
-            state = _State(spec=spec, base=base.ensure(Path.home() / keys.CACHE, emit))
+            earlier = self._state()
+            if earlier.spec == spec:
+                return earlier
+            _refuse_changes(earlier.spec, spec)
+        state = _grown(spec, earlier, emit)
         machine.claim(self.folder)
         keys.write(self._state_file, state.model_dump_json().encode())
         return state
@@ -209,7 +226,15 @@ class Lab:
     def _host(self, state: _State, name: str) -> Host:
         if name not in state.spec.hosts:
             raise LabError(f"lab {self.name} has no host {name}", hint=f"it has {', '.join(state.spec.hosts)}")
-        return Host(state.spec, name, self.folder / "hosts" / name)
+        folder, hardware = self.folder / "hosts" / name, state.spec.hosts[name].vm
+        if hardware is not None and state.vm is not None:
+            machines = state.vm
+            return virtual_machine.VirtualMachine(
+                state.spec, name, folder, machines.base, machines.accelerator, hardware
+            )
+        if hardware is None and state.base is not None:
+            return container.Container(state.spec, name, folder, state.base)
+        raise LabError(f"lab {self.name} does not know what {name} grows on", hint="`kbootstrap lab down`, then `up`")
 
     def _lay_out(self, spec: LabSpec, hosts: Sequence[Host]) -> None:
         """Disks for the hosts, and for the user what opens them."""
@@ -244,6 +269,18 @@ def each(action: Callable[[Host], None], hosts: Iterable[Host]) -> None:
 def _require_root() -> None:
     if os.geteuid() != 0:
         raise LabError("a lab needs root", hint="run the command with sudo, or as root")
+
+
+def _grown(spec: LabSpec, earlier: _State | None, emit: Sink) -> _State:
+    """A state for `spec` in which hosts that were there grow on what they did."""
+    cache = Path.home() / keys.CACHE
+    base_root, vm = (earlier.base, earlier.vm) if earlier else (None, None)
+    if base_root is None and any(host.vm is None for host in spec.hosts.values()):
+        base_root = base.ensure(cache, container.recipe(), emit)
+    if vm is None and any(host.vm is not None for host in spec.hosts.values()):
+        root = base.ensure(cache, virtual_machine.recipe(), emit)
+        vm = _Machines(base=root, accelerator=accelerator(virtual_machine.kernel(root)))
+    return _State(spec=spec, base=base_root, vm=vm)
 
 
 def _refuse_changes(old: LabSpec, new: LabSpec) -> None:

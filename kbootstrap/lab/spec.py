@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -43,14 +43,25 @@ class Options(_Frozen):
     ssh_port: Port = 22
 
 
+class Hardware(_Frozen):
+    """What a virtual machine has; `memory` in MiB. 512 are enough for a load balancer, not for Kubernetes."""
+
+    memory: Annotated[int, Field(ge=256)] = 512
+    cpus: Annotated[int, Field(ge=1)] = 1
+
+
 class HostSpec(_Frozen):
-    """One host. `jump` names the only other host from which its sshd can be reached."""
+    """One host: a container, or with `vm` a virtual machine with a kernel of its own.
+
+    `jump` names the only other host from which its sshd can be reached.
+    """
 
     address: IPv4Address
     roles: tuple[Role, ...] = ()
     login: Login | None = None
     ssh_port: Port | None = None
     jump: HostName | None = None
+    vm: Hardware | None = None
 
 
 class LabSpec(_Frozen):
@@ -126,10 +137,12 @@ def standard(
     etcd: int = 0,
     load_balancers: int = 0,
     bare: int = 0,
+    vm: Collection[str] = (),
 ) -> LabSpec:
     """So many hosts of each kind at the usual addresses: cp1 at .11, w1 .21, etcd1 .81, lb1 .91, bare1 .101.
 
-    `bare` hosts have no role, and so are not in an inventory. `InvalidInput` when there is no room for so many.
+    `bare` hosts have no role, and so are not in an inventory. Those whose name or role is in `vm` are virtual machines.
+    `InvalidInput` when there is no room for so many, or when `vm` names nobody.
     """
     kinds = (
         _Kind("cp", Role.CONTROL_PLANE, first=11, last=20, count=control_planes),
@@ -138,8 +151,16 @@ def standard(
         _Kind("lb", Role.LOAD_BALANCER, first=91, last=99, count=load_balancers),
         _Kind("bare", None, first=VIP + 1, last=subnet.num_addresses - 2, count=bare),
     )
+    hosts = dict(_hosts(kinds, subnet))
+    unknown = sorted(set(vm) - {*hosts, *(role for host in hosts.values() for role in host.roles)})
+    if unknown:
+        raise InvalidInput(f"{', '.join(unknown)}: no host of this lab has this name or role", hint=", ".join(hosts))
+    hosts = {
+        host: one.model_copy(update={"vm": Hardware()}) if not {host, *one.roles}.isdisjoint(vm) else one
+        for host, one in hosts.items()
+    }
     try:
-        return LabSpec(name=name, subnet=subnet, options=options or Options(), hosts=dict(_hosts(kinds, subnet)))
+        return LabSpec(name=name, subnet=subnet, options=options or Options(), hosts=hosts)
     except ValidationError as error:
         raise InvalidInput("such a lab cannot be made", _problems(error)) from error
 

@@ -3,8 +3,8 @@
 import subprocess
 from pathlib import Path
 
-from kbootstrap.lab.nspawn import cgroups
-from kbootstrap.lab.nspawn.cgroups import Hierarchy, hierarchies
+from kbootstrap.lab import cgroups
+from kbootstrap.lab.cgroups import Hierarchy, hierarchies
 
 CGROUP = Path("/sys/fs/cgroup")
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kbootstrap.lab.nspawn import network
-from kbootstrap.lab.nspawn.host import Host, contents
+from kbootstrap.lab import network
+from kbootstrap.lab.host import contents
+from kbootstrap.lab.nspawn.container import Container
 from kbootstrap.lab.spec import HostSpec, LabSpec, standard
 
 KEY = "ssh-ed25519 AAAA"
@@ -38,7 +39,7 @@ def test_a_host_behind_another_takes_ssh_from_that_alone() -> None:
 
 
 def test_a_disk_is_laid_out_once(tmp_path: Path) -> None:
-    host = Host(special(), "w1", tmp_path / "w1")
+    host = Container(special(), "w1", tmp_path / "w1", tmp_path)
     (tmp_path / ".w1.new").mkdir()  # left by a crash
     host.prepare(KEY)
     before = (host.host_key(), (tmp_path / "w1/upper/etc/machine-id").read_text())
@@ -50,7 +51,7 @@ def test_a_disk_is_laid_out_once(tmp_path: Path) -> None:
 
 def test_no_two_hosts_are_the_same_machine(tmp_path: Path) -> None:
     for name in ("cp1", "w1"):
-        Host(special(), name, tmp_path / name).prepare(KEY)
+        Container(special(), name, tmp_path / name, tmp_path).prepare(KEY)
     assert len({(tmp_path / name / "upper/etc/machine-id").read_text() for name in ("cp1", "w1")}) == 2
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kbootstrap.lab.nspawn import machine
+from kbootstrap.lab import machine
 
 SETTINGS = (*machine._AT_LEAST, *machine._TOUCHED_BY_HOSTS)
 INSTANCES = "fs/inotify/max_user_instances"

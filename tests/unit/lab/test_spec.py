@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kbootstrap.errors import InvalidInput
-from kbootstrap.lab.spec import LabSpec, Options, read, standard
+from kbootstrap.lab.spec import Hardware, LabSpec, Options, read, standard
 from kbootstrap.model.cluster import Role
 
 
@@ -88,6 +88,7 @@ def test_a_file_describes_hosts_with_what_is_special_about_them(tmp_path: Path) 
         ("{name: far-too-long, hosts: {a: {address: 198.18.0.7}}}", "pattern"),
         ("hosts: {a: {address: 198.18.0.7, roles: [king]}}", "hosts.a.roles.0"),
         ("hosts: {a: {address: 198.18.0.7, port: 22}}", "hosts.a.port"),
+        ("hosts: {a: {address: 198.18.0.7, vm: {memory: 64}}}", "hosts.a.vm.memory"),
         ("hosts: {}", "needs a host"),
     ],
 )
@@ -113,6 +114,24 @@ def test_a_missing_file_is_no_traceback(tmp_path: Path) -> None:
         read(tmp_path / "none.yml")
 
 
+@pytest.mark.parametrize("vm", [["load-balancer"], ["lb1", "lb2"], ["lb2", "load-balancer"]])
+def test_virtual_machines_are_named_by_host_or_by_role(vm: list[str]) -> None:
+    spec = standard(load_balancers=2, vm=vm)
+    assert {name for name, host in spec.hosts.items() if host.vm} == {"lb1", "lb2"}
+    assert spec.hosts["lb1"].vm == Hardware(memory=512, cpus=1)
+
+
+def test_a_virtual_machine_that_is_no_host_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="lb3: no host of this lab"):
+        standard(load_balancers=2, vm=["lb1", "lb3"])
+
+
+def test_a_file_says_how_large_a_virtual_machine_is(tmp_path: Path) -> None:
+    file = tmp_path / "lab.yml"
+    file.write_text("hosts:\n  big: {address: 198.18.0.11, vm: {memory: 3072, cpus: 2}}\n")
+    assert read(file).hosts["big"].vm == Hardware(memory=3072, cpus=2)
+
+
 def test_a_description_survives_being_remembered() -> None:
-    spec = standard(options=Options(login="admin"), bare=2)
+    spec = standard(options=Options(login="admin"), bare=2, vm=["bare1"])
     assert LabSpec.model_validate_json(spec.model_dump_json()) == spec

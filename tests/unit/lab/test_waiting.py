@@ -103,7 +103,13 @@ def test_a_program_that_hangs_is_ended() -> None:
 def test_missing_programs_are_named_by_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(LabError) as missing:
-        command.require_programs()
+        command.require_programs(vms=False)
     assert missing.value.hint == (
         "apt-get install --yes iproute2 mmdebstrap openssh-client systemd-container util-linux"
     )
+
+
+def test_virtual_machines_need_more_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(LabError, match="qemu-system-x86"):
+        command.require_programs(vms=True)

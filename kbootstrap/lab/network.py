@@ -1,6 +1,7 @@
 """The network of a lab: a bridge in a network namespace of its own, where this machine's firewall has no part.
 
-A veth pair leads from it to this machine, which has an address in the lab there, and one to each host.
+A veth pair leads from it to this machine, which has an address in the lab there, and one to each container; a virtual
+machine has a tap. Both are called like the host.
 """
 
 import json
@@ -75,7 +76,7 @@ def require_free(spec: LabSpec) -> None:
 
 
 def unplug(lab: str, host: str) -> None:
-    """Take the host's veth pair away, at once."""
+    """Take the host's port away, at once."""
     run(["ip", "-netns", switch(lab), "link", "del", host], check=False)
 
 

@@ -1,20 +1,17 @@
-"""One host: what is its own on this machine's disk, and its power switch."""
+"""One host: what is its own on this machine's disk, and its power switch. How it boots is its kind's to say."""
 
 import os
 import shutil
 import subprocess
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path, PurePosixPath
 
-from kbootstrap.lab import keys
-from kbootstrap.lab.nspawn import cgroups, network
+from kbootstrap.lab import cgroups, keys, network
 from kbootstrap.lab.spec import LabSpec
-
-_REAL = ("containerd", "kubelet", "etcd")
-"""Folders of /var/lib that are real ones, not overlayfs: containerd's own overlay cannot lie on another."""
 
 _KILL_SECONDS = 20
 
@@ -51,17 +48,44 @@ def contents(spec: LabSpec, name: str, machine_id: str, opened_by: str) -> Itera
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class Boot:
+    """A script that runs a host until it is off, in the folder of a Python package, and its own environment."""
+
+    package: str
+    script: str
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Host(ABC):
     """A host of a lab; `folder` is its own on this machine's disk."""
 
     lab: LabSpec
     name: str
     folder: Path
 
+    @abstractmethod
+    def boot(self) -> Boot:
+        """How it is run."""
+
+    @abstractmethod
+    def make_disk(self) -> None:
+        """Make what `boot` needs, when the files that make the host itself are in `upper`."""
+
     @property
     def console(self) -> Path:
         """What the host has printed while booting."""
         return self.folder / "console.log"
+
+    @property
+    def upper(self) -> Path:
+        """The files that make it different from the base."""
+        return self.folder / "upper"
+
+    @property
+    def address(self) -> str:
+        """With the length of the prefix."""
+        return f"{self.lab.hosts[self.name].address}/{self.lab.subnet.prefixlen}"
 
     def is_on(self) -> bool:
         """Whether any process of it lives."""
@@ -69,31 +93,40 @@ class Host:
 
     def host_key(self) -> str:
         """The public key its sshd shows."""
-        return keys.ensure_key(self.folder / "upper/etc/ssh/ssh_host_ed25519_key")
+        return keys.ensure_key(self.upper / "etc/ssh/ssh_host_ed25519_key")
 
     def prepare(self, opened_by: str) -> None:
-        """Lay out its disk, if that was not done yet: empty but for what makes it itself."""
+        """Lay out its disk, if that was not done yet: the base, and what makes it itself."""
         if self.folder.exists():
             return
-        unfinished = Host(self.lab, self.name, self.folder.with_name(f".{self.name}.new"))
+        unfinished = replace(self, folder=self.folder.with_name(f".{self.name}.new"))
         shutil.rmtree(unfinished.folder, ignore_errors=True)
-        upper = unfinished.folder / "upper"
-        for folder in ("work", "root", "upper/etc/ssh", *_REAL):
-            (unfinished.folder / folder).mkdir(parents=True)
+        (unfinished.upper / "etc/ssh").mkdir(parents=True)
         unfinished.host_key()
         for content in contents(self.lab, self.name, uuid.uuid4().hex, opened_by):
-            (upper / content.path).parent.mkdir(parents=True, exist_ok=True)
-            keys.write(upper / content.path, content.text.encode(), content.mode)
+            unfinished.add(content)
         if self.lab.hosts[self.name].jump:
-            _enable(upper, "nftables.service", "sysinit.target")
+            unfinished.enable("nftables.service", "sysinit.target")
+        unfinished.make_disk()
         unfinished.folder.rename(self.folder)
 
-    def power_on(self, base: Path, lock: int) -> None:
-        """Boot, if it is off, with a new network namespace; does not wait. `lock` is the lab's."""
+    def add(self, content: Content) -> None:
+        """Put a file on the disk that is being laid out."""
+        (self.upper / content.path).parent.mkdir(parents=True, exist_ok=True)
+        keys.write(self.upper / content.path, content.text.encode(), content.mode)
+
+    def enable(self, unit: str, target: str) -> None:
+        """Have systemd start `unit` on the disk that is being laid out."""
+        wants = self.upper / "etc/systemd/system" / f"{target}.wants"
+        wants.mkdir(parents=True, exist_ok=True)
+        (wants / unit).symlink_to(f"/lib/systemd/system/{unit}")
+
+    def power_on(self, lock: int) -> None:
+        """Boot, if it is off; does not wait. `lock` is the lab's."""
         if self.is_on():
             return
         groups = cgroups.create(self.lab.name, self.name)
-        address = f"{self.lab.hosts[self.name].address}/{self.lab.subnet.prefixlen}"
+        boot = self.boot()
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "LAB_CGROUPS": " ".join(map(str, groups)),
@@ -101,12 +134,11 @@ class Host:
             "LAB_BRIDGE": network.BRIDGE,
             "LAB_HOST": self.name,
             "LAB_MACHINE": f"{self.lab.name}-{self.name}",
-            "LAB_ADDRESS": address,
             "LAB_MAC": network.link_address(self.lab.name, self.name),
-            "LAB_BASE": str(base),
             "LAB_DIR": str(self.folder),
+            **boot.environment,
         }
-        with as_file(files(__package__) / "boot.sh") as script, self.console.open("ab") as console:
+        with as_file(files(boot.package) / boot.script) as script, self.console.open("ab") as console:
             subprocess.run(
                 ["setsid", "--fork", "sh", str(script), "supervise"],
                 env=environment,
@@ -120,9 +152,3 @@ class Host:
         """Cut the power: off the network first, then every process is killed."""
         network.unplug(self.lab.name, self.name)
         cgroups.kill(self.lab.name, self.name, timeout=_KILL_SECONDS)
-
-
-def _enable(upper: Path, unit: str, target: str) -> None:
-    wants = upper / "etc/systemd/system" / f"{target}.wants"
-    wants.mkdir(parents=True, exist_ok=True)
-    (wants / unit).symlink_to(f"/lib/systemd/system/{unit}")

@@ -1,12 +1,12 @@
-"""The root file system that all hosts share, built once from this machine's own package sources."""
+"""The root file systems that all hosts of a kind share, built once from this machine's own package sources."""
 
 import fcntl
 import hashlib
 import os
 import platform
-import shlex
 import shutil
-from importlib.resources import as_file, files
+from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from kbootstrap.errors import LabError
@@ -30,43 +30,56 @@ PACKAGES = (
 """What a bare host has: what a minimal server install has, and nothing of a cluster."""
 
 _EXCLUDED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
-_BUILD_SECONDS = 900
+_BUILD_SECONDS = 1800
 
 
-def ensure(cache: Path, emit: Sink) -> Path:
-    """The base root for this machine's Debian release below `cache`; built (20 s) if it is not there."""
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is special about the base root of a kind of host. Scripts get the root as their first argument."""
+
+    name: str
+    packages: tuple[str, ...] = ()
+    before_install: str = ""
+    """Script to run when only the essential packages are there."""
+    after_install: str = ""
+    """Script to run when all are."""
+    depends_on: str = ""
+    """What else of this machine the root depends on."""
+
+
+def ensure(cache: Path, recipe: Recipe, emit: Sink) -> Path:
+    """The base root for this machine's Debian release below `cache`; built (20 s, with a kernel 60 s) if not there."""
     suite = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
-    with as_file(files(__package__) / "customize.sh") as customize:
-        recipe = repr((suite, platform.machine(), platform.release(), PACKAGES, _EXCLUDED, customize.read_text()))
-        base = cache / f"base-{hashlib.sha256(recipe.encode()).hexdigest()[:16]}"
-        if not base.exists():
-            cache.mkdir(parents=True, exist_ok=True)
-            _build(base, suite, customize, emit)
+    digest = hashlib.sha256(repr((suite, platform.machine(), PACKAGES, _EXCLUDED, _common(), recipe)).encode())
+    base = cache / f"{recipe.name}-{digest.hexdigest()[:16]}"
+    if not base.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        _build(base, suite, recipe, emit)
     return base
 
 
-def _build(base: Path, suite: str, customize: Path, emit: Sink) -> None:
+def _common() -> str:
+    return (files(__package__) / "customize.sh").read_text()
+
+
+def _build(base: Path, suite: str, recipe: Recipe, emit: Sink) -> None:
     lock = os.open(base.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)  # inherited below: held until a build whose parent was killed has ended
         if base.exists():
             return
-        emit(Note(f"building the lab's base root (Debian {suite}), once"))
+        emit(Note(f"building the base root of the lab's {recipe.name}s (Debian {suite}), once"))
         unfinished = base.with_suffix(".new")
         shutil.rmtree(unfinished, ignore_errors=True)
         run(
             [
                 # In a mount namespace: nothing stays mounted, whatever happens.
                 *("unshare", "--mount", "--propagation", "private", "--"),
-                *(
-                    "mmdebstrap",
-                    "--quiet",
-                    "--mode=root",
-                    "--variant=minbase",
-                    f"--include={','.join(PACKAGES)}",
-                ),
+                *("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase"),
+                f"--include={','.join((*PACKAGES, *recipe.packages))}",
                 *(f"--dpkgopt=path-exclude={path}" for path in _EXCLUDED),
-                f'--customize-hook=sh {shlex.quote(str(customize))} "$1"',
+                *([f"--essential-hook={recipe.before_install}"] if recipe.before_install else []),
+                *(f"--customize-hook={script}" for script in (recipe.after_install, _common()) if script),
                 *(suite, str(unfinished), "-"),
             ],
             stdin=_sources(suite),

@@ -1,0 +1,34 @@
+"""A host that is a systemd container on overlayfs, with a network namespace of its own."""
+
+import platform
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from kbootstrap.lab.base import Recipe
+from kbootstrap.lab.host import Boot, Host
+
+_REAL = ("containerd", "kubelet", "etcd")
+"""Folders of /var/lib that are real ones, not overlayfs: containerd's own overlay cannot lie on another."""
+
+
+def recipe() -> Recipe:
+    """Of the base that containers on this machine share: it knows the machine's kernel."""
+    customize = files(__package__) / "customize.sh"
+    return Recipe("container", after_install=customize.read_text(), depends_on=platform.release())
+
+
+@dataclass(frozen=True, slots=True)
+class Container(Host):
+    """A container; `base` is the root below its own files."""
+
+    base: Path
+
+    def make_disk(self) -> None:
+        """Folders: overlayfs is mounted when it boots."""
+        for folder in ("work", "root", *_REAL):
+            (self.folder / folder).mkdir()
+
+    def boot(self) -> Boot:
+        """In a new network namespace and new mounts, each time."""
+        return Boot(__package__, "boot.sh", {"LAB_ADDRESS": self.address, "LAB_BASE": str(self.base)})
