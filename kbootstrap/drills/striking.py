@@ -8,6 +8,7 @@ from kbootstrap.drills.arm import Undo, arm, armed_by, heal
 from kbootstrap.drills.drill import Await, Fault
 from kbootstrap.drills.ground import Ground
 from kbootstrap.drills.interrupts import unstoppable
+from kbootstrap.drills.life import signs_of_life
 from kbootstrap.drills.result import Kind
 from kbootstrap.drills.steady import look, wait_until_calm, wait_until_steady
 from kbootstrap.drills.story import Story, said
@@ -33,7 +34,6 @@ def strike_and_heal(ground: Ground, story: Story, fault: Fault, awaits: Sequence
             stack.enter_context(_armed(ground, story, fault, awaits))
             if fault.before is not None:
                 fault.before(ground)
-            ground.chronicle.note(Kind.FAULT, fault.title, ", ".join(fault.hosts))
             _strike(ground, fault)
             _watch(ground, story, fault, awaits)
         except KeyboardInterrupt:
@@ -71,12 +71,30 @@ def longest(fault: Fault, awaits: Sequence[Await]) -> float:
 
 
 def _strike(ground: Ground, fault: Fault) -> None:
+    """Does it. The fault is there from the moment when it begins to be done."""
     if fault.cuts_power:
-        ground.dark = frozenset(fault.hosts)
-    if fault.cuts_power and ground.power is not None:
-        ground.power.cut(fault.hosts)
-        return
+        _cut_power(ground, fault)
+    else:
+        ground.chronicle.note(Kind.FAULT, fault.title, ", ".join(fault.hosts))
+        _carry_out(ground, fault)
 
+
+def _cut_power(ground: Ground, fault: Fault) -> None:
+    """Cuts it. The fault is there from the last sign of life of the first host that is gone."""
+    signs = signs_of_life({host: ground.connections[host] for host in fault.hosts})
+    ground.dark = frozenset(fault.hosts)
+    gone = time.monotonic()
+    try:
+        if ground.power is not None:
+            ground.power.cut(fault.hosts)
+        else:
+            _carry_out(ground, fault)
+        gone = signs.ended()
+    finally:
+        ground.chronicle.note(Kind.FAULT, fault.title, ", ".join(fault.hosts), at=gone)
+
+
+def _carry_out(ground: Ground, fault: Fault) -> None:
     def strike(host: str, connection: Connection) -> None:
         connection.run_script(f"set -eu\n{fault.strike[host]}\n").require("the fault could not be made")
 

@@ -2,12 +2,13 @@
 
 import re
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from kbootstrap.drills import striking
+from kbootstrap.drills import life, striking
 from kbootstrap.drills.arm import HEAL
 from kbootstrap.drills.drill import Await, Fault
 from kbootstrap.drills.ground import Ground
@@ -30,6 +31,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(striking, "look", lambda _cluster, _connections: Steadiness(status(), ()))
     monkeypatch.setattr(striking, "CALM_SECONDS", 0.0)
     monkeypatch.setattr(striking, "AWAIT_PAUSE", 0.0)
+    monkeypatch.setattr(life, "SILENT_SECONDS", 0.2)
 
 
 def fault(**said: object) -> Fault:
@@ -213,6 +215,7 @@ def switch(monkeypatch: pytest.MonkeyPatch) -> Switch:
 
 
 def power_cut(stage: Stage, look: Callable[[Ground], str | None] = lambda _: "") -> Story:
+    stage.hosts["w1"].expect(life.SCRIPT, "alive\nalive\n")
     one = Fault("power off w1", ("w1",), seconds=0.0, cuts_power=True)
     story = stage.story(drill(lambda _ground: one))
     strike_and_heal(stage.ground, story, one, (Await("x", 1.0, look),))
@@ -234,6 +237,24 @@ def test_power_is_given_back_and_the_host_is_locked_again(switch: Switch) -> Non
     assert stage.hosts["w1"].reconnections == 1
     assert len(stage.hosts["w1"].held) == 1
     assert story.problems == []
+
+
+def test_the_fault_is_when_the_power_was_gone_and_not_when_its_command_ended(
+    switch: Switch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(power=switch)
+    stage.hosts["w1"].expect(re.compile("(?s)umask 022.*flock.*"), "held\n")
+    ended: list[float] = []
+
+    def slow(_hosts: object) -> None:
+        time.sleep(0.3)
+        ended.append(time.monotonic())
+
+    object.__setattr__(switch, "cut", slow)
+    power_cut(stage)
+    fault = stage.chronicle.first(Kind.FAULT)
+    assert fault is not None
+    assert fault < ended[0] - 0.2
 
 
 def test_power_is_given_back_after_an_interrupt(switch: Switch) -> None:
