@@ -63,7 +63,7 @@ def run_drill(cluster: Cluster, drill: Drill, order: Order, emit: Sink) -> Drill
         if (why := drill.needs(cluster)) is not None:
             raise NotPossible(f"not possible here: {why}")
         with stoppable(), _ground(story, order, emit) as (ground, sink):
-            _drill(ground, story, order, sink)
+            return _drill(ground, story, order, sink)
     except Refused as refused:
         story.problems += refused.reasons
         return replace(story.result(Verdict.REFUSED), possible=not isinstance(refused, NotPossible))
@@ -72,7 +72,6 @@ def run_drill(cluster: Cluster, drill: Drill, order: Order, emit: Sink) -> Drill
             raise
         story.problems.append(str(error))
         return story.result(Verdict.REFUSED)
-    return judged(story)
 
 
 @contextmanager
@@ -106,7 +105,7 @@ def _ground(story: Story, order: Order, emit: Sink) -> Iterator[tuple[Ground, Si
         yield ground, sink
 
 
-def _drill(ground: Ground, story: Story, order: Order, emit: Sink) -> None:
+def _drill(ground: Ground, story: Story, order: Order, emit: Sink) -> DrillResult:
     cluster, drill = ground.cluster, story.drill
     awaits = drill.awaits(cluster)
 
@@ -122,18 +121,21 @@ def _drill(ground: Ground, story: Story, order: Order, emit: Sink) -> None:
     settings = ProbeSettings(entry="endpoint", watch=True, etcd=True, hurt=lambda: fault().hosts, readers=readers)
     if order.rate is not None:
         settings = replace(settings, rate=order.rate)
-    with probed(cluster, ground.connections, emit, settings) as recording:
-        ground.recording = recording
-        failed = wait_until_calm(recording, BASELINE_SECONDS, time.monotonic() + BASELINE_PATIENCE)
-        if failed:
-            raise Refused("requests fail before anything is done", failed)
-        ground.chronicle.note(Kind.STEADY, f"no request failed for {BASELINE_SECONDS:.0f} s")
-        with _journalled(ground), _lookout(ground, fault(), awaits).listening(ground.lit(cluster.control_planes)):
-            strike_and_heal(ground, story, fault(), awaits)
-    story.seen, story.kept_until = recording.observation(), ground.kept_until
-    at = serving(story.seen, ground.chronicle.first(Kind.FAULT) or 0.0, (*READS, *WRITES))
-    if at is not None:
-        ground.chronicle.note(Kind.SERVING, "the first good request after the last that failed", at=at)
+    with ExitStack() as journal:
+        with probed(cluster, ground.connections, emit, settings) as recording:
+            ground.recording = recording
+            failed = wait_until_calm(recording, BASELINE_SECONDS, time.monotonic() + BASELINE_PATIENCE)
+            if failed:
+                raise Refused("requests fail before anything is done", failed)
+            ground.chronicle.note(Kind.STEADY, f"no request failed for {BASELINE_SECONDS:.0f} s")
+            journal.enter_context(_journalled(ground, story))
+            with _lookout(ground, fault(), awaits).listening(ground.lit(cluster.control_planes)):
+                strike_and_heal(ground, story, fault(), awaits)
+        story.seen, story.kept_until = recording.observation(), ground.kept_until
+        at = serving(story.seen, ground.chronicle.first(Kind.FAULT) or 0.0, (*READS, *WRITES))
+        if at is not None:
+            ground.chronicle.note(Kind.SERVING, "the first good request after the last that failed", at=at)
+        return judged(story)
 
 
 def _lookout(ground: Ground, fault: Fault, awaits: Sequence[Await]) -> Lookout:
@@ -149,18 +151,21 @@ def _lookout(ground: Ground, fault: Fault, awaits: Sequence[Await]) -> Lookout:
     return Lookout(ground.owner.run, (longest(fault, awaits) + 600) * ground.scale, hearer)
 
 
+OUTCOMES = {Verdict.PASSED: "ok", Verdict.FAILED: "failed", Verdict.CUT_SHORT: "interrupted"}
+"""Verdicts in the words of the hosts' journals."""
+
+
 @contextmanager
-def _journalled(ground: Ground) -> Iterator[None]:
-    """Notes on every host that a drill began, and how it ended: one that never ended is a drill that was cut short."""
+def _journalled(ground: Ground, story: Story) -> Iterator[None]:
+    """Notes on every host that a drill began, and its verdict: one that never ended is a drill that was cut short."""
     began = time.monotonic()
     owner = ground.owner
     entry = Entry(owner.run, now(), owner.who, owner.command, "started", 1)
     record(ground.connections, entry)
-    outcome = "interrupted"
     try:
         yield
-        outcome = "ok"
     finally:
-        record(
-            ground.connections, replace(entry, at=now(), outcome=outcome, seconds=round(time.monotonic() - began, 1))
-        )
+        outcome = OUTCOMES[story.verdict or Verdict.CUT_SHORT]
+        error = story.problems[0] if story.problems else ""
+        seconds = round(time.monotonic() - began, 1)
+        record(ground.connections, replace(entry, at=now(), outcome=outcome, seconds=seconds, error=error))

@@ -34,6 +34,8 @@ class Story:
     cut: bool = False
     kept_until: float | None = None
     seen: Observation | None = None
+    verdict: Verdict | None = None
+    """None until it is judged."""
 
     def result(self, verdict: Verdict, measured: Sequence[Measured] = ()) -> DrillResult:
         fault = self.chronicle.first(Kind.FAULT)
@@ -76,9 +78,8 @@ def judged(story: Story) -> DrillResult:
         story.problems.append(f"the measurement is not whole: {seen.account.problem}")
     if seen.account.unsent:
         story.remarks.append(f"{seen.account.unsent:,} requests were never sent: this machine held the prober up")
-    if story.cut:
-        return story.result(Verdict.CUT_SHORT, measured)
-    return story.result(Verdict.FAILED if story.problems else Verdict.PASSED, measured)
+    story.verdict = Verdict.CUT_SHORT if story.cut else Verdict.FAILED if story.problems else Verdict.PASSED
+    return story.result(story.verdict, measured)
 
 
 def _over(measured: Measured) -> str:

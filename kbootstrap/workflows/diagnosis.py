@@ -216,6 +216,8 @@ def _runs(status: Status, _: Settings) -> Iterator[Trouble]:
         return
     how = "was cut short" if run.outcome == CUT_SHORT else f"ended as {run.outcome}: {run.error}".removesuffix(": ")
     is_drill = run.command.startswith("drill ")  # what it has left the host puts right by itself, or the next one
+    if is_drill and run.outcome != CUT_SHORT:  # it was undone: what is wrong now is told for itself
+        return
     yield Trouble(
         "runs",
         f"the last run (`{run.command}` by {run.who}, {run.at}) {how}",

@@ -133,6 +133,25 @@ def test_every_host_notes_that_it_began_and_how_it_ended(world: World) -> None:
         assert ['"started"' in noted[0], '"ok"' in noted[-1], len(noted)] == [True, True, 2]
 
 
+@pytest.mark.parametrize("lost", [(), ("write-new-0000007",)])
+def test_hosts_note_its_verdict(world: World, lost: tuple[str, ...]) -> None:
+    world.lost = lost
+    run()
+    for host in world.hosts.values():
+        last = [line for line in host.commands if "journal.jsonl" in line][-1]
+        assert ('"failed"' in last, "are not in the API" in last) == (bool(lost), bool(lost))
+
+
+def test_one_that_is_stopped_while_it_reads_back_was_interrupted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(_story: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "judged", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert all('"interrupted"' in host.commands[-1] for host in world.hosts.values())
+
+
 def test_a_lost_write_fails_it(world: World) -> None:
     world.lost = ("write-new-0000007",)
     result = run()

@@ -290,6 +290,15 @@ def test_a_drill_that_was_cut_short_is_not_carried_on() -> None:
     assert trouble.next == "the next drill puts right what it has left"
 
 
+@pytest.mark.parametrize("outcome", ["failed", "interrupted"])
+def test_a_drill_that_did_not_pass_was_undone(outcome: str) -> None:
+    ended = STARTED.replace('"up"', '"drill run nginx-stop"').replace('"started"', f'"{outcome}"')
+    found = status(everywhere(LastLines, ended))
+    assert found.last_run is not None
+    assert (found.last_run.outcome, wrong(found)) == (outcome, [])
+    assert wrong(status(everywhere(LastLines, STARTED.replace('"started"', f'"{outcome}"'))))
+
+
 def test_a_run_that_is_under_way_is_no_trouble() -> None:
     note = '548 {"who": "root@vm", "run": "r1", "command": "up", "since": "2026-11-21T03:46:37+00:00"}'
     found = status({**everywhere(LastLines, STARTED), "cp1": {fact_of("cp1", LockNote): note}})
