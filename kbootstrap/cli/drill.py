@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from kbootstrap.cli import drill_reports, options
+from kbootstrap.cli.bundle import unbundled
 from kbootstrap.cli.console import watching
 from kbootstrap.cli.drill_reports import Files
 from kbootstrap.cli.proof import Identity
@@ -36,8 +36,8 @@ def register(app: typer.Typer) -> None:
     """Adds the commands."""
     drill = typer.Typer(name="drill", help="Failover drills with a measured outage.", no_args_is_help=True)
     drill.command("list")(list_)
-    drill.command()(run)
-    drill.command()(suite)
+    drill.command()(unbundled(run))
+    drill.command()(unbundled(suite))
     drill_reports.add(drill)
     app.add_typer(drill)
 
@@ -59,42 +59,49 @@ def list_(inventory: options.Inventory = options.DEFAULT_INVENTORY, json_: optio
     Console().print(table, highlight=False)
 
 
-def run(
-    names: Annotated[list[str], typer.Argument(help="Which drills, in this order.")],
-    inventory: options.Inventory = options.DEFAULT_INVENTORY,
-    allowed: Allowed = None,
-    rate: Rate = None,
-    identity: Identity = None,
-    report: drill_reports.Html = None,
-    junit: drill_reports.Junit = None,
-    metrics: drill_reports.Metrics = None,
-    json_: options.Json = False,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked for, whichever drills are run."""
+
+    inventory: options.Inventory = options.DEFAULT_INVENTORY
+    allowed: Allowed = None
+    rate: Rate = None
+    identity: Identity = None
+    report: drill_reports.Html = None
+    junit: drill_reports.Junit = None
+    metrics: drill_reports.Metrics = None
+    json_: options.Json = False
+
+    @property
+    def files(self) -> Files:
+        return Files(self.report, self.junit, self.metrics)
+
+    @property
+    def order(self) -> "Order":
+        from kbootstrap.drills.runner import Order  # noqa: PLC0415 - heavy; not for --help
+
+        return Order(self.allowed, self.rate, self.identity and self.identity.expanduser().absolute())
+
+
+def run(asked: Asked, names: Annotated[list[str], typer.Argument(help="Which drills, in this order.")]) -> int:
     """Runs drills, one after another; the first that leaves the cluster unsteady is the last.
 
     Exit code 7 when one fails, 5 when one is refused: nothing was done then.
     """
     from kbootstrap.drills.catalogue import named  # noqa: PLC0415 - heavy; not for --help
 
-    cluster = options.load(inventory)
-    return _run(cluster, named(names), _order(allowed, rate, identity), Files(report, junit, metrics), json_=json_)
+    cluster = options.load(asked.inventory)
+    return _run(cluster, named(names), asked)
 
 
 def suite(
-    inventory: options.Inventory = options.DEFAULT_INVENTORY,
+    asked: Asked,
     without: Annotated[list[str] | None, typer.Option("--without", help="Leave this drill out.")] = None,
-    allowed: Allowed = None,
-    rate: Rate = None,
-    identity: Identity = None,
-    report: drill_reports.Html = None,
-    junit: drill_reports.Junit = None,
-    metrics: drill_reports.Metrics = None,
-    json_: options.Json = False,
 ) -> int:
     """Runs all drills that are possible on this cluster."""
     from kbootstrap.drills.catalogue import DRILLS, named  # noqa: PLC0415 - heavy; not for --help
 
-    cluster = options.load(inventory)
+    cluster = options.load(asked.inventory)
     left_out = {drill.name for drill in named(without or [])}
     chosen = []
     for drill in DRILLS:
@@ -103,37 +110,22 @@ def suite(
             chosen.append(drill)
         else:
             _leave_out(drill.name, why)
-    order, files = _order(allowed, rate, identity), Files(report, junit, metrics)
-    return _run(cluster, chosen, order, files, json_=json_, as_far_as_possible=True)
+    return _run(cluster, chosen, asked, as_far_as_possible=True)
 
 
 def _leave_out(drill: str, why: str) -> None:
     typer.echo(f"{drill} is left out: {why}", err=True)
 
 
-def _order(allowed: str | None, rate: float | None, identity: Path | None) -> "Order":
-    from kbootstrap.drills.runner import Order  # noqa: PLC0415 - heavy; not for --help
-
-    return Order(allowed, rate, identity and identity.expanduser().absolute())
-
-
-def _run(
-    cluster: "Cluster",
-    drills: "Sequence[Drill]",
-    order: "Order",
-    files: Files,
-    *,
-    json_: bool,
-    as_far_as_possible: bool = False,
-) -> int:
+def _run(cluster: "Cluster", drills: "Sequence[Drill]", asked: Asked, *, as_far_as_possible: bool = False) -> int:
     from kbootstrap.drills.kept import keep  # noqa: PLC0415 - heavy; not for --help
     from kbootstrap.drills.result import Verdict  # noqa: PLC0415
     from kbootstrap.drills.runner import run_drill  # noqa: PLC0415
 
-    drill_reports.require_places(files)
-    console = Console()
+    drill_reports.require_places(asked.files)
+    console, order = Console(), asked.order
     results: list[DrillResult] = []
-    with watching(console, json_lines=json_) as emit:
+    with watching(console, json_lines=asked.json_) as emit:
         for drill in drills:
             result = run_drill(cluster, drill, order, emit)
             if as_far_as_possible and not result.possible:
@@ -143,7 +135,7 @@ def _run(
             keep(results[-1])
             if results[-1].verdict is Verdict.CUT_SHORT:
                 break
-    drill_reports.show(results, files, console, json_=json_)
+    drill_reports.show(results, asked.files, console, json_=asked.json_)
     verdicts = {result.verdict for result in results}
     if verdicts & {Verdict.FAILED, Verdict.CUT_SHORT}:
         return CheckFailed.exit_code
