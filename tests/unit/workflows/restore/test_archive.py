@@ -217,6 +217,7 @@ def test_keys_that_are_no_tar(maker: Maker) -> None:
         ("AGE-SECRET-KEY-1NONSENSE\n", "holds no age identity"),
         ("something else\n", "holds no age identity"),
     ],
+    ids=["another", "empty", "comment", "damaged", "none"],
 )
 def test_a_wrong_key_is_said_to_be_one(maker: Maker, scratch: Path, content: str, says: str) -> None:
     maker.make()
