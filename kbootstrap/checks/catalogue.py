@@ -128,6 +128,20 @@ def node_ready(scope: Scope) -> Check:
     )
 
 
+def boot_known(scope: Scope) -> Check:
+    """The host's kubelet has told the API of its present boot, and with it how its node is.
+
+    Until it has, the node may still be Ready from before: for as long as the controllers wait for one that is silent.
+    """
+    return Check(
+        "boot-known",
+        glance.boot_known(scope.host.name),
+        deadline=120,
+        interval=0.5,
+        hint="on the host: journalctl -u kubelet",
+    )
+
+
 def kubelet_healthy(scope: Scope) -> Check:
     """The host's own kubelet and kube-proxy answer."""
     return Check(
@@ -195,6 +209,7 @@ CHECKS: Mapping[str, Callable[[Scope], Check]] = {
     "controllers-healthy": controllers_healthy,
     "controllers-led": controllers_led,
     "kubelet-healthy": kubelet_healthy,
+    "boot-known": boot_known,
     "node-ready": node_ready,
     "endpoint-ready": endpoint_ready,
     "balancer-ready": balancer_ready,

@@ -5,7 +5,9 @@ Waiting is kubectl's work. It watches, and takes a tenth of a second of CPU to s
 
 from collections.abc import Sequence
 
-from kbootstrap.facts.api import AS_TABLE, ask
+from kbootstrap.facts.api import AS_TABLE, KUBELET_CONF, ask
+
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 def nodes_ready(names: Sequence[str]) -> str:
@@ -16,6 +18,18 @@ def nodes_ready(names: Sequence[str]) -> str:
 for name in {" ".join(names)}; do
   case $said in *'"cells":["'"$name"'","Ready'[\\",]*) ;; *) exit 1 ;; esac
 done )"""
+
+
+def boot_known(name: str) -> str:
+    """Shell for a node's own host that succeeds when the API knows of its present boot."""
+    return f"""\
+( boot=$(cat {BOOT_ID})
+said=$(
+{ask([f"/api/v1/nodes/{name}"], kubeconfig=KUBELET_CONF)})
+case $said in
+  *'"bootID":"'"$boot"'"'*) ;;
+  *) echo "the API knows nothing of the boot $boot"; exit 1 ;;
+esac )"""
 
 
 def deployment_complete(namespace: str, name: str) -> str:

@@ -3,12 +3,16 @@
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from kbootstrap.pki.paths import CA_CERTIFICATE, KUBERNETES
 
 ADMIN_CONF = KUBERNETES / "admin.conf"
 """The kubeconfig of a control-plane host's administrator."""
+
+KUBELET_CONF = KUBERNETES / "kubelet.conf"
+"""That of a node's kubelet, which may read its own node."""
 
 ANSWER_SECONDS = 10
 """For all answers together."""
@@ -17,14 +21,14 @@ AS_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 """What `kubectl get` prints, as JSON: a line of `cells` for each object."""
 
 
-def ask(queries: Sequence[str], accept: str = "application/json") -> str:
+def ask(queries: Sequence[str], accept: str = "application/json", kubeconfig: PurePosixPath = ADMIN_CONF) -> str:
     """Shell that prints what the API answers to each query (a path, perhaps with parameters), as a line of JSON.
 
-    The administrator's key stays in the kubeconfig and in pipes. Fails when no apiserver answers.
+    The key of who asks stays in the kubeconfig and in pipes. Fails when no apiserver answers.
     """
     urls = " ".join(f'"$server"{shlex.quote(_compact(query))}' for query in queries)
     return f"""\
-of() {{ sed -n 's/^ *'"$1"': "\\{{0,1\\}}\\([^"]*\\)"\\{{0,1\\}}$/\\1/p' {ADMIN_CONF}; }}
+of() {{ sed -n 's/^ *'"$1"': "\\{{0,1\\}}\\([^"]*\\)"\\{{0,1\\}}$/\\1/p' {kubeconfig}; }}
 server=$(of server) && [ -n "$server" ] || exit 1
 curl --disable --silent --noproxy '*' --max-time {ANSWER_SECONDS} --header {shlex.quote(f"Accept: {accept}")} \\
   --cacert {CA_CERTIFICATE} --cert /dev/fd/3 --key /dev/fd/4 {urls} 3<<END_OF_CERTIFICATE 4<<END_OF_KEY

@@ -4,9 +4,11 @@ import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
+from kbootstrap.checks import glance
 from kbootstrap.checks.catalogue import CHECKS, ETCDCTL, KUBECTL, RAFT_ENTRIES_BEHIND, Scope
 from kbootstrap.checks.check import Check
 from kbootstrap.model.cluster import Cluster
@@ -147,6 +149,23 @@ def test_who_leads_renews_its_lease(answers: list[str], led: bool, programs: Pat
     result = shell(patience + probe.replace(KUBECTL, stand_in(programs, "kubectl", text)))
     assert result.ok is led
     assert led or result.text == "not renewed since 09:00.1 09:00.2"
+
+
+@pytest.mark.parametrize(
+    ("answer", "known"),
+    [
+        ('{"status":{"nodeInfo":{"machineID":"m","bootID":"%s"}}}', True),
+        ('{"status":{"nodeInfo":{"machineID":"m","bootID":"8d2183ce-8ba0-4d5c-b7a4-3f8e1a4c1f2e"}}}', False),
+        ('{"kind":"Status","code":404}', False),
+        ("", False),
+    ],
+)
+def test_a_node_may_be_ready_from_before_its_boot(answer: str, known: bool) -> None:
+    boot = Path(glance.BOOT_ID).read_text().strip()
+    fakes = f"sed() {{ echo aG9zdA==; }}; curl() {{ printf '%s\\n' {quote(answer.replace('%s', boot))}; }}\n"
+    result = shell(fakes + check("boot-known", TOPOLOGIES["vip"], "w1").probe)
+    assert result.ok is known
+    assert known or result.text == f"the API knows nothing of the boot {boot}"
 
 
 def test_a_node_that_nobody_knows_is_not_ready(programs: Path) -> None:
