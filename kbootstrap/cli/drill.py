@@ -29,7 +29,12 @@ Allowed = Annotated[
         "--yes-break-production", metavar="CLUSTER", help="Hurt this cluster although users depend on it: its name."
     ),
 ]
-Rate = Annotated[float | None, typer.Option("--probe-rate", min=1, max=1000, help="Requests a second of each probe.")]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        "--probe-rate", min=1, max=1000, help="Requests a second of each probe. Default: as the inventory says."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:

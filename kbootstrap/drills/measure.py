@@ -19,7 +19,7 @@ APPLICATION = ("application",)
 
 
 def outage(what: str, seconds: float, *probes: str) -> Rule:
-    """No outage that any of these probes feels is longer; 0: none of their requests fails."""
+    """No outage that any of these probes feels, wherever sent from, is longer; 0: none of their requests fails."""
     return Rule(Limit(what, seconds, probes), _felt)
 
 
@@ -45,7 +45,7 @@ def _felt(limit: Limit, course: Course) -> Measured:
     """
     worst = Measured(limit, 0.0)
     for track in course.seen.samples.tracks:
-        if track.name not in limit.probes:
+        if kinds.kind_of(track.name) not in limit.probes:
             continue
         failed = [one for one in outages(track, course.seen.ended) if one.ended > course.fault]
         longest = max((one.seconds for one in failed), default=0.0)
@@ -74,7 +74,7 @@ def serving(seen: Observation, since: float, probes: Sequence[str]) -> float | N
     ends = [
         one.ended
         for track in seen.samples.tracks
-        if track.name in probes
+        if kinds.kind_of(track.name) in probes
         for one in outages(track, seen.ended)
         if one.ended > since
     ]
@@ -148,7 +148,7 @@ def watched(seen: Observation, kept_until: float | None = None) -> Watched | Non
         return None
     missing, latest = [], 0.0
     for track in samples.tracks:
-        if track.name not in kinds.API_WRITES:
+        if kinds.kind_of(track.name) not in kinds.API_WRITES:
             continue
         for serial, began, seconds in zip(track.serials, track.began, track.seconds, strict=True):
             name = object_name(track.name, serial)

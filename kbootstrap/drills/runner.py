@@ -46,7 +46,7 @@ class Order:
 
     allowed: str | None = None
     rate: float | None = None
-    """Requests per second of each probe; None: the probes' own."""
+    """Requests per second of each probe; None: as the inventory says. A worker never sends more than it says."""
     identity: Path | None = None
     """The private key of backups, for drills that restore one."""
 
@@ -118,12 +118,22 @@ def _drill(ground: Ground, story: Story, order: Order, emit: Sink) -> DrillResul
         return decided
 
     readers = member_readers(cluster, ground.connections)
-    settings = ProbeSettings(entry="endpoint", watch=True, etcd=True, hurt=lambda: fault().hosts, readers=readers)
-    if order.rate is not None:
-        settings = replace(settings, rate=order.rate)
+    rates = cluster.settings.drills.probe_rates
+    rate = order.rate or rates.control
+    settings = ProbeSettings(
+        rate=rate,
+        entry="endpoint",
+        watch=True,
+        etcd=True,
+        worker_rate=min(rates.worker, rate),
+        hurt=lambda: fault().hosts,
+        readers=readers,
+    )
     with ExitStack() as journal:
         with probed(cluster, ground.connections, emit, settings) as recording:
             ground.recording = recording
+            if recording.place:
+                story.remarks.append(recording.place)
             failed = wait_until_calm(recording, BASELINE_SECONDS, time.monotonic() + BASELINE_PATIENCE)
             if failed:
                 raise Refused("requests fail before anything is done", failed)

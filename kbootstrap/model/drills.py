@@ -51,9 +51,19 @@ class Power(Section):
         return self
 
 
+class ProbeRates(Section):
+    """How many requests a second of each kind are sent while a drill goes on, and from where."""
+
+    control: float = Field(50.0, ge=1, le=1000, description="from the machine that drills")
+    worker: float = Field(
+        10.0, ge=0, le=100, description="from a worker that is not hurt, through SSH to it; 0: from none"
+    )
+
+
 class Drills(Section):
     """Failover drills."""
 
     production: bool = Field(
         True, description="whether users depend on this cluster: then each drill needs --yes-break-production NAME"
     )
+    probe_rates: ProbeRates = ProbeRates()

@@ -14,7 +14,10 @@ from kbootstrap.probes.samples import Samples, Track
 from kbootstrap.probes.summary import ProbeSummary, interval
 
 MARGIN = 120
-"""Left of the axis, for names."""
+"""Left of the axis, for names: at least."""
+
+NAME_LETTER = 7.0
+"""Width of a letter of these names."""
 
 GAP = 26
 """Between two parts of the drawing."""
@@ -83,9 +86,9 @@ class Drawing:
     height: int
     began: float
     seconds: float
+    margin: int
     grid: tuple[tuple[float, str], ...] = tuple((plot.height_of(seconds), label) for seconds, label in plot.GRID)
     width: int = plot.WIDTH
-    margin: int = MARGIN
     lane_height: int = plot.HEIGHT
     replicas_height: int = plot.REPLICAS_HEIGHT
     bar_height: int = plot.BAR_HEIGHT
@@ -112,6 +115,7 @@ class Drawing:
         replicas = plot.replicas(seen, axis, most)
         y += plot.REPLICAS_HEIGHT + GAP if replicas else 0
         hosts, y = _stacked([(part, part.rows * (plot.BAR_HEIGHT + 3)) for part in plot.bars(seen.spans, axis)], 8, y)
+        longest = max((len(track.name) for track in seen.samples.tracks), default=0)
         return cls(
             lanes=lanes,
             hosts=hosts,
@@ -124,6 +128,7 @@ class Drawing:
             height=y + GAP,
             began=round(axis.began - axis.zero, 3),
             seconds=round(axis.ended - axis.began, 3),
+            margin=max(MARGIN, round(longest * NAME_LETTER) + MARK_HEIGHT),
         )
 
 

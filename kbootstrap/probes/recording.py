@@ -69,6 +69,8 @@ class Recording:
     probes: tuple[str, ...]
     replicas_wanted: int = 0
     """Of the application under test: as many must be ready always."""
+    place: str = ""
+    """Where else requests come from, in words."""
     ledgers: tuple[Verdict, ...] = ()
     """What the readings back have shown; set when they are done."""
     account: Account = Account()

@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from kbootstrap.errors import KbootstrapError, Unreachable
 from kbootstrap.events import Note, Sink
@@ -18,17 +17,18 @@ from kbootstrap.pki.issue import issue
 from kbootstrap.pki.spec import CertificateSpec
 from kbootstrap.probes import kinds
 from kbootstrap.probes.api import Api
+from kbootstrap.probes.application import NAME as APPLICATION
 from kbootstrap.probes.application import PATH as APPLICATION_PATH
 from kbootstrap.probes.application import PREFIX, Application, Stage, staged, wait_until_answered
 from kbootstrap.probes.ledger import Verdict, ledger
 from kbootstrap.probes.process import probing
 from kbootstrap.probes.recording import Recording
-from kbootstrap.probes.spec import KEPT, PATIENCE, RATE, Census, Credentials, Probe, Spec, Target, Watch
+from kbootstrap.probes.spec import KEPT, PATIENCE, RATE, Census, Credentials, Probe, Spec, Watch
 from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows import etcd_writes
 from kbootstrap.workflows.image import supplied
 from kbootstrap.workflows.parallel import on_all
-from kbootstrap.workflows.ways import TUNNEL_RATE, Ways
+from kbootstrap.workflows.ways import TUNNEL_RATE, Entry, Place, Ways
 
 USER = CertificateSpec("kbootstrap-probe", ("system:masters",), client=True)
 """Who asks, as the audit log shows it; the group may do everything, whatever RBAC says."""
@@ -52,19 +52,22 @@ class ProbeSettings:
     `rate` is in requests per second and probe, `patience` in seconds. The application is asked for at all nodes in
     turn, or at the `entry` "endpoint": where users are led around a host that goes down, as by the VIP. `samples` is a
     folder that keeps every sample; `through` names the host for tunnels, where they are needed (else a worker).
-    With `watch`, one long watch tells of every write. With `etcd`, keys are put straight into etcd as well. `readers`
-    look for the acknowledged writes in more places than the API, by what these are called. `hurt` says to whom
-    something will be done; it is asked when the application runs, before the first request: nothing is sent through
-    these hosts, and nothing to their etcd members, where there are others.
+    With `watch`, one long watch tells of every write. With `etcd`, keys are put straight into etcd as well. With a
+    `worker_rate`, a worker sends the same, so many times a second. `readers` look for the acknowledged writes in more
+    places than the API, by what these are called.
+
+    `hurt` says to whom something will be done; it is asked when the application runs, before the first request.
+    Nothing is sent from these workers, and nothing to these etcd members, where there are others.
     """
 
     rate: float = RATE
     patience: float = PATIENCE
-    entry: Literal["nodes", "endpoint"] = "nodes"
+    entry: Entry = "nodes"
     samples: Path | None = None
     through: str = ""
     watch: bool = False
     etcd: bool = False
+    worker_rate: float = 0.0
     hurt: Callable[[], Collection[str]] = tuple
     readers: Mapping[str, Reader] = field(default_factory=dict)
 
@@ -92,10 +95,15 @@ def probed(
         if ways.tunnelled:
             settings = replace(settings, rate=min(settings.rate, TUNNEL_RATE))
         hurt = settings.hurt()
-        spec = _spec(endpoint, credentials, stage, ports, settings)
+        here = Place(endpoint, tuple(ports))
+        spec = _spec(here, credentials, stage, settings)
+        there = ways.from_worker(here, hurt) if settings.worker_rate else None
+        if there is not None:
+            spec = replace(spec, probes=(*spec.probes, *_requests(there, stage, settings.worker_rate)))
         if settings.etcd:
             spec = replace(spec, probes=(*spec.probes, *_etcd_writes(ways, hurt, stage, settings.rate, emit)))
-        recording = Recording(tuple(probe.name for probe in spec.probes), replicas_wanted=application.ready_always)
+        names = tuple(probe.name for probe in spec.probes)
+        recording = Recording(names, replicas_wanted=application.ready_always, place=_told(there) if there else "")
         # Called after the prober has ended, and before its objects are taken away.
         stack.callback(_read_back, recording, _api_reader(api), settings.readers, stage)
         stack.enter_context(probing(spec, recording, settings.samples))
@@ -130,25 +138,38 @@ def _application(cluster: Cluster, connections: Mapping[str, Connection], emit: 
     return Application(image.reference, on_control_plane=len(workers) < REPLICA_HOSTS)
 
 
-def _spec(
-    endpoint: Target, credentials: Credentials, stage: Stage, ports: Sequence[Target], settings: ProbeSettings
-) -> Spec:
-    def probe(name: str, path: str, kept: int = 0, body: str = "") -> Probe:
-        return Probe(name, (endpoint,), path, kept=kept, body=body, rate=settings.rate)
-
+def _spec(place: Place, credentials: Credentials, stage: Stage, settings: ProbeSettings) -> Spec:
     return Spec(
         samples="",
         credentials=credentials,
-        probes=(
-            probe("api-new", stage.read),
-            probe("api-kept", stage.read, KEPT),
-            probe("write-new", stage.objects, body=WRITTEN),
-            probe("write-kept", stage.objects, KEPT, WRITTEN),
-            Probe("application", tuple(ports), APPLICATION_PATH, secure=False, rate=settings.rate),
-        ),
-        census=Census(endpoint, stage.pods),
-        watch=Watch(endpoint, stage.objects) if settings.watch else None,
+        probes=_requests(place, stage, settings.rate),
+        census=Census(place.endpoint, stage.pods),
+        watch=Watch(place.endpoint, stage.objects) if settings.watch else None,
         patience=settings.patience,
+    )
+
+
+def _requests(place: Place, stage: Stage, rate: float) -> tuple[Probe, ...]:
+    """What users of the API and of the application send from a place."""
+
+    def probe(kind: str, path: str, kept: int = 0, body: str = "") -> Probe:
+        return Probe(kinds.name_at(kind, place.host), (place.endpoint,), path, kept=kept, body=body, rate=rate)
+
+    application = kinds.name_at(APPLICATION, place.host)
+    return (
+        probe("api-new", stage.read),
+        probe("api-kept", stage.read, KEPT),
+        probe("write-new", stage.objects, body=WRITTEN),
+        probe("write-kept", stage.objects, KEPT, WRITTEN),
+        Probe(application, place.ports, APPLICATION_PATH, secure=False, rate=rate),
+    )
+
+
+def _told(place: Place) -> str:
+    """What the reader has to know of times from there."""
+    return (
+        f"{place.host} probes too, through SSH: times are of this machine's clock, and contain a way there and back"
+        f" (a command took {place.round_trip * 1000:.0f} ms at the most)"
     )
 
 
@@ -181,7 +202,7 @@ def _read_back(recording: Recording, api: Reader, readers: Mapping[str, Reader],
 
 def _compared(recording: Recording, probes: Sequence[str], where: str, reader: Reader, stage: Stage) -> Verdict:
     """What is in the way is a verdict too."""
-    written = ledger([track for track in recording.samples().tracks if track.name in probes])
+    written = ledger([track for track in recording.samples().tracks if kinds.kind_of(track.name) in probes])
     try:
         return written.compared(set(reader(stage)), where)
     except KbootstrapError as error:

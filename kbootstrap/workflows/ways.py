@@ -1,7 +1,8 @@
 """How this machine reaches a cluster that it probes: directly, or through SSH to one of its hosts."""
 
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -19,8 +20,25 @@ REACH_SECONDS = 3.0
 
 LOOPBACK = "127.0.0.1"
 
+Entry = Literal["nodes", "endpoint"]
+"""Where users find an application: at every node, or at the endpoint."""
+
 KUBELET_PORT = 10250
 """Where something listens on every node: whether a node can be reached is tried there."""
+
+
+ROUND_TRIPS = 10
+"""So many tell how long a way through SSH takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where requests come from: this machine, or a `host` through SSH; `round_trip` is its longest, in seconds."""
+
+    endpoint: Target
+    ports: tuple[Target, ...]
+    host: str = ""
+    round_trip: float = 0.0
 
 
 @dataclass(slots=True)
@@ -42,11 +60,34 @@ class Ways:
             return Target(self.cluster.endpoint_host, port)
         return self._tunnel(self.cluster.endpoint_host, port)
 
-    def to_application(self, entry: Literal["nodes", "endpoint"], port: int) -> list[Target]:
+    def to_application(self, entry: Entry, port: int) -> list[Target]:
         """A port of every node, or of the endpoint."""
         if entry == "endpoint":
             return [self._to_node(self.cluster.endpoint_host, "endpoint", port)]
         return [self._to_node(str(node.address), node.name, port) for node in self.cluster.nodes]
+
+    def from_worker(self, here: Place, hurt: Collection[str]) -> Place | None:
+        """A worker to which nothing is done, as a place to send the same from; None where there is none.
+
+        The host itself makes the connections, with its own routes and what it has learned of its neighbours. What
+        comes from `here` through SSH comes from a worker already.
+        """
+        workers = (host for host in self.cluster.nodes if host.is_worker and host.name not in hurt)
+        host = next((host for host in workers if host.name in self.connections), None)
+        if host is None or self.tunnelled:
+            return None
+        connection = self.connections[host.name]
+
+        def tunnel(target: Target) -> Target:
+            port = self.stack.enter_context(connection.tunnel(target.host, target.port))
+            return replace(target, host=LOOPBACK, port=port)
+
+        return Place(
+            endpoint=tunnel(here.endpoint),
+            ports=tuple(map(tunnel, here.ports)),
+            host=host.name,
+            round_trip=max(_timed(connection) for _ in range(ROUND_TRIPS)),
+        )
 
     def to_member(self, member: Host, port: int, *, lasting: bool) -> Target | None:
         """A port of a host, directly or, if its connection is `lasting`, through SSH to that very host."""
@@ -82,3 +123,10 @@ def _answers(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _timed(connection: Connection) -> float:
+    """Seconds of a command that does nothing."""
+    began = time.monotonic()
+    connection.run(":")
+    return time.monotonic() - began

@@ -34,6 +34,8 @@ def test_a_drill_passes_and_a_degraded_cluster_is_refused(shared: Bed) -> None:
     _, [result] = drilled(shared, "apiserver-kill")
     assert not [problem for problem in result["problems"] if "lost" in problem or "read back" in problem]
     assert [moment["kind"] for moment in result["moments"]][:3] == ["steady", "armed", "fault"]
+    sent = {probe["name"]: probe["requests"] for probe in result["probes"]}
+    assert all(sent[name] > 0 for name in ("etcd-write", "api-new.w1", "write-kept.w1", "application.w1"))
     shared.ssh("cp3", "systemctl stop etcd")
     try:
         outcome, [refused] = drilled(shared, "apiserver-kill")

@@ -131,6 +131,15 @@ def test_lost_writes_are_named_and_those_after_a_backup_forgiven() -> None:
     assert losses(seen, kept_until=0.0) == []
 
 
+def test_an_outage_counts_wherever_it_is_felt() -> None:
+    seen = observation(track("api-new", GRID), replace(with_gap(5.0, 7.0), name="api-new.w1"))
+    (rule,) = (outage("reads", 1, *READS),)
+    measured = rule.measure(rule.limit, Course((Moment(FAULT, Kind.FAULT, "x"),), seen))
+    assert not measured.within
+    assert measured.detail.startswith("api-new.w1: ")
+    assert serving(seen, FAULT, READS) is not None
+
+
 def test_a_watch_of_objects_need_not_tell_of_keys() -> None:
     seen = watching(track("write-new", [1.0]), track("etcd-write", [1.0]), seen={"write-new-0000000": 1.5})
     found = watched(seen)

@@ -190,6 +190,30 @@ def test_the_application_can_be_asked_for_at_the_endpoint(world: World) -> None:
     assert summarize(run(world, replace(SETTINGS, entry="endpoint")).observation()).problems == ()
 
 
+def test_a_worker_sends_the_same(world: World) -> None:
+    """Through SSH; the objects that it creates have names of their own, and are looked for like all others."""
+    through = world.connections["w1"]
+    through.expect(":")
+    through.ports = {(str(HERE), port): port for port in (world.api.target.port, world.web.target.port)}
+    recording = run(world, replace(SETTINGS, worker_rate=10.0))
+    found = summarize(recording.observation())
+    assert found.problems == ()
+    assert {probe.name: probe.requests > 2 for probe in found.probes[5:]} == dict.fromkeys(
+        ("api-new.w1", "api-kept.w1", "write-new.w1", "write-kept.w1", "application.w1"), True
+    )
+    assert found.ledgers[0].acknowledged == len(world.played.objects)
+    assert "write-kept.w1-0000001" in world.played.objects
+    assert recording.place.startswith("w1 probes too, through SSH")
+
+
+@pytest.mark.parametrize("reason", ["hurt", "unreachable"])
+def test_nothing_is_sent_from_a_worker_that_is_lost(world: World, reason: str) -> None:
+    if reason == "unreachable":
+        del world.connections["w1"]
+    recording = run(world, replace(SETTINGS, worker_rate=10.0, hurt=lambda: ("w1",) if reason == "hurt" else ()))
+    assert (len(recording.observation().samples.tracks), recording.place) == (5, "")
+
+
 def test_without_a_control_plane_host_there_is_no_certificate(world: World) -> None:
     del world.connections["cp1"]
     with pytest.raises(Unreachable, match="authority"):
