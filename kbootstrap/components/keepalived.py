@@ -148,6 +148,7 @@ def keepalived(site: Site) -> list[Step]:
     lvs = site.cluster.lvs
     only_vrrp = ("--vrrp",) if lvs is None else ("--checkers_pid=/run/kube-endpoint-keepalived-checkers.pid",)
     masquerade = _masquerade(site.cluster, lvs)
+    load_rules = tuple(f"/usr/sbin/nft --file {file.path}" for file in masquerade)
     service = Service(
         description="Holder of the Kubernetes API's virtual IP",
         documentation="man:keepalived(8)",
@@ -159,11 +160,11 @@ def keepalived(site: Site) -> list[Step]:
             "--pid=/run/kube-endpoint-keepalived.pid",
             "--vrrp_pid=/run/kube-endpoint-keepalived-vrrp.pid",
         ),
-        before_start=tuple(f"/usr/sbin/nft --file {file.path}" for file in masquerade),
+        before_start=load_rules,
         limit_nofile=site.cluster.settings.systemd.limit_nofile,
         type="notify",
         # Not tested first: keepalived 2.2 ends itself in its test when scripts run as another user.
-        reload=("/bin/kill -HUP $MAINPID",),
+        reload=(*load_rules, "/bin/kill -HUP $MAINPID"),
         stop_seconds=10,
         oom_score=NODE_OOM_SCORE,
         options={"KillMode": "mixed", **NETWORKING},
@@ -175,7 +176,7 @@ def keepalived(site: Site) -> list[Step]:
         File(CONFIG, render("keepalived/keepalived.conf.j2", _config(site))),
         *masquerade,
         service.file(UNIT),
-        Unit(UNIT, (unit_path(UNIT), CONFIG), on_change="reload"),
+        Unit(UNIT, (unit_path(UNIT), CONFIG, *(file.path for file in masquerade)), on_change="reload"),
     ]
 
 

@@ -18,12 +18,14 @@ from kbootstrap.facts.units import UnitState
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.model.load_balancer import Lvs
 from kbootstrap.render.renderer import render
-from kbootstrap.steps.file import File
+from kbootstrap.steps.command import Command
+from kbootstrap.steps.file import Absent, File
 from kbootstrap.steps.step import Change, Paths, Step, fingerprint
 from kbootstrap.steps.unit import Unit, UnitAbsent
 
 ADDRESS_UNIT = "kube-endpoint-address.service"
 FULL_WEIGHT = keepalived.FULL_WEIGHT
+_RULES_ARE_THERE = f"nft list table ip {keepalived.MASQUERADE_TABLE} >/dev/null 2>&1"
 _FLAGS = {"dr": "-g", "nat": "-m", "tunnel": "-i"}
 
 
@@ -120,8 +122,28 @@ def lvs(site: Site) -> list[Step]:
 
 def _director(cluster: Cluster, lvs: Lvs | None) -> list[Step]:
     if lvs is None:
-        return []
-    return [UnitAbsent(endpoint.UNIT), UnitAbsent(nginx.UNIT), Table(virtual_server(cluster, lvs))]
+        return _no_rules()
+    rules = [_rules()] if lvs.method == "nat" else _no_rules()
+    return [UnitAbsent(endpoint.UNIT), UnitAbsent(nginx.UNIT), *rules, Table(virtual_server(cluster, lvs))]
+
+
+def _rules() -> Step:
+    """keepalived's unit has loaded them; somebody else may have flushed all rules since."""
+    return Command(
+        "have answers to what IPVS forwards come back through this host",
+        f"nft --file {keepalived.MASQUERADE}",
+        unless=_RULES_ARE_THERE,
+    )
+
+
+def _no_rules() -> list[Step]:
+    """None are left of another method."""
+    remove = Command(
+        "no longer rewrite what IPVS forwards",
+        f"nft delete table ip {keepalived.MASQUERADE_TABLE}",
+        unless=f"! {_RULES_ARE_THERE}",
+    )
+    return [Absent(keepalived.MASQUERADE), remove]
 
 
 def _real_server(cluster: Cluster, lvs: Lvs | None) -> list[Step]:
