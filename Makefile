@@ -14,7 +14,7 @@ LAB_PACKAGES := mmdebstrap systemd-container openssh-client iproute2 procps util
 BUILD_PACKAGES := git gcc libc6-dev pkg-config libseccomp-dev
 TEST_PACKAGES := openssh-server sudo nftables nginx-light libnginx-mod-stream keepalived shellcheck systemd openssl
 
-.PHONY: help demo demo-down test check unit e2e test-backups test-drills test-load-balancers test-upgrades test-vagrant bench lock clean lab-packages test-packages
+.PHONY: help demo demo-down test check unit e2e test-backups test-drills test-load-balancers test-mixed test-upgrades test-vagrant bench lock clean lab-packages test-packages
 
 help: ## Show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -72,6 +72,11 @@ test-drills: $(VENV)/.installed lab-packages test-packages ## Every failover dri
 test-load-balancers: $(VENV)/.installed lab-packages test-packages ## Two load balancers, applications, a power cut, on hosts of their own
 	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"
 	@$(BIN)/pytest -m long tests/e2e/test_load_balancers.py
+
+test-mixed: $(VENV)/.installed lab-packages test-packages ## Load balancers as virtual machines, LVS on a kernel that has it
+	@scripts/install-packages qemu-system-x86
+	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"
+	@$(BIN)/pytest -m long tests/e2e/test_mixed_lab.py
 
 test-upgrades: $(VENV)/.installed lab-packages test-packages ## Minor by minor through four versions: each is minutes of building
 	@for version in $$(sed -n 's/^PATH = (\(.*\))/\1/p' tests/e2e/test_upgrade_path.py | tr -d '",'); do \

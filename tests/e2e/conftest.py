@@ -39,6 +39,7 @@ ORDER = (
     "test_access",
     "test_topologies",
     "test_load_balancers",
+    "test_mixed_lab",
     "test_backup",
     "test_backup_members",
     "test_backup_load",

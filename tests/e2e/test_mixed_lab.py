@@ -1,0 +1,183 @@
+"""Load balancers with a kernel of their own, virtual machines, forward connections to a cluster of containers (LVS)."""
+
+import http.client
+import re
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+import pytest
+
+from kbootstrap.lab.spec import standard
+from tests.e2e.bed import Bed
+from tests.e2e.conftest import PREFIX, BedFactory, wait_until
+from tests.e2e.probe import Probe, probing
+
+pytestmark = pytest.mark.long
+
+SUBNET = IPv4Network("198.18.55.0/24")
+VIP = str(SUBNET[100])
+DIRECTORS = ["lb1", "lb2"]
+
+LOST_POWER_SECONDS = 3.0
+HAND_OVER_SECONDS = 3.0
+"""VRRP takes 0.75 s and 0.1 to 0.65 s; emulated directors some more."""
+DEAD_SERVER_SECONDS = 8.0
+"""keepalived asks every second, twice, and waits a second for an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenConnection:
+    """One of the API that stays open."""
+
+    line: http.client.HTTPSConnection
+
+    def ask(self) -> int:
+        """The status of another answer, or -1 when the connection is not the same any more."""
+        before = self.line.sock
+        self.line.request("GET", "/readyz")
+        answer = self.line.getresponse()
+        answer.read()
+        return answer.status if self.line.sock is before and before is not None else -1
+
+
+@pytest.fixture(scope="module", params=["nat", "dr"])
+def bed(request: pytest.FixtureRequest, shared_bed: Bed) -> Bed:
+    """The same cluster, with one method after the other."""
+    shared_bed.write({"load_balancer": {"lvs": {"method": request.param}}})
+    shared_bed.run("up").expect(0, "is ready")
+    return shared_bed
+
+
+@pytest.fixture(scope="module")
+def shared_bed(beds: BedFactory) -> Bed:
+    lab = standard(
+        name=f"{PREFIX}mixed", subnet=SUBNET, control_planes=3, workers=1, load_balancers=2, vm=["load-balancer"]
+    )
+    return beds(lab, {"load_balancer": {"preferred": "lb1", "lvs": {}}, "timeouts": {"scale": 4}})
+
+
+@contextmanager
+def api(bed: Bed) -> Iterator[Probe]:
+    with probing(Probe(VIP, 6443, authority(bed))) as probe:
+        yield probe
+
+
+@contextmanager
+def open_connection(bed: Bed) -> Iterator[OpenConnection]:
+    context = ssl.create_default_context(cadata=authority(bed))
+    line = http.client.HTTPSConnection(VIP, 6443, timeout=20, context=context)
+    line.connect()
+    try:
+        yield OpenConnection(line)
+    finally:
+        line.close()
+
+
+def authority(bed: Bed) -> str:
+    return bed.ssh("cp1", "cat /etc/kubernetes/pki/ca.crt")
+
+
+def holder(bed: Bed) -> list[str]:
+    """The load balancers that have the VIP, of those that are on."""
+    on = [host.name for host in bed.lab.status() if host.name in DIRECTORS and host.ssh]
+    shown = bed.on_all(f"ip -4 -oneline address show to {VIP}/32", on)
+    return [name for name, said in shown.items() if said]
+
+
+def wait_for_lb1(bed: Bed) -> None:
+    """It is preferred: it takes the VIP when it has been well for ten seconds."""
+    wait_until(lambda: holder(bed) == ["lb1"], seconds=120, what="lb1 has the VIP")
+    wait_until(lambda: len(servers(bed, "lb2")) == 3, seconds=60, what="the other's table is full")
+
+
+def servers(bed: Bed, director: str) -> list[str]:
+    """The real servers in a director's table."""
+    return re.findall(r"-a -t \S+ -r (\S+) ", bed.ssh(director, "ipvsadm --save --numeric"))
+
+
+def forwarded(bed: Bed) -> int:
+    """How many connections lb1's kernel has forwarded."""
+    said = bed.ssh("lb1", "ipvsadm --list --numeric --stats --exact")
+    found = re.search(rf"TCP\s+{VIP}:6443\s+(\d+)", said)
+    assert found, said
+    return int(found.group(1))
+
+
+def test_a_second_run_is_empty_and_status_shows_the_table(bed: Bed) -> None:
+    assert bed.plan() == {}
+    bed.run("status").expect(0, "healthy", f"lb1 forwards {VIP}:6443", f"lb2 forwards {VIP}:6443")
+    bed.note(bed.ssh("lb1", "ipvsadm --list --numeric"))
+
+
+def test_every_control_plane_host_gets_connections(bed: Bed) -> None:
+    wait_for_lb1(bed)
+    before = forwarded(bed)
+    with api(bed) as probe:
+        time.sleep(3)
+    assert probe.failures() == []
+    assert forwarded(bed) - before >= len(probe.requests)
+    assert len(servers(bed, "lb1")) == 3
+
+
+def test_what_somebody_else_does_to_the_table_is_put_right(bed: Bed) -> None:
+    server = servers(bed, "lb1")[0]
+    flag = {"nat": "-m", "dr": "-g"}[method(bed)]
+    bed.ssh("lb1", f"ipvsadm -e -t {VIP}:6443 -r {server} {flag} -w 0; ipvsadm -a -t {VIP}:6443 -r 198.18.55.9:6443")
+    assert list(bed.plan()) == ["lb1"]
+    bed.run("up").expect(0)
+    assert bed.plan() == {}
+    bed.ssh("lb1", "ipvsadm --clear")
+    assert list(bed.plan()) == ["lb1"]
+    bed.run("up").expect(0)
+    assert bed.plan() == {}
+
+
+def method(bed: Bed) -> str:
+    return "nat" if bed.ssh("lb1", "ls /etc/kbootstrap/lvs.nft", check=False) else "dr"
+
+
+def test_a_director_without_power(bed: Bed) -> None:
+    wait_for_lb1(bed)
+    with api(bed) as probe, open_connection(bed) as line:
+        assert line.ask() == 200
+        time.sleep(2)
+        since = time.monotonic()
+        bed.lab.power_off("lb1")
+        time.sleep(8)
+        assert line.ask() == 200, "the other director knows the connection"
+    bed.note(f"{method(bed)}: a director without power: no answers for {probe.silence():.2f} s")
+    bed.lab.power_on("lb1")
+    bed.lab.wait_ssh(["lb1"])
+    assert probe.silence() < LOST_POWER_SECONDS, probe.summary(since)
+
+
+def test_directors_hand_over_before_they_are_booted_anew(bed: Bed) -> None:
+    wait_for_lb1(bed)
+    with api(bed) as probe, open_connection(bed) as line:
+        assert line.ask() == 200
+        since = time.monotonic()
+        bed.run("reboot", "--limit", "lb1").expect(0)
+        assert line.ask() == 200
+    bed.note(f"{method(bed)}: a director rebooted: no answers for {probe.silence():.2f} s")
+    assert probe.silence() < HAND_OVER_SECONDS, probe.summary(since)
+
+
+def test_a_real_server_without_power(bed: Bed) -> None:
+    wait_for_lb1(bed)
+    with api(bed) as probe:
+        since = time.monotonic()
+        bed.lab.power_off("cp2")
+        out = wait_until(lambda: len(servers(bed, "lb1")) == 2, seconds=20, what="cp2 is out of the table")
+        time.sleep(3)
+        healed = time.monotonic()
+        time.sleep(3)
+    bed.note(f"{method(bed)}: a real server without power is out of the table after {out:.1f} s")
+    assert probe.outage(since) < DEAD_SERVER_SECONDS, probe.summary(since)
+    assert not [request for request in probe.failures() if request.began > healed]
+    bed.lab.power_on("cp2")
+    bed.lab.wait_ssh(["cp2"])
+    wait_until(lambda: len(servers(bed, "lb1")) == 3, seconds=120, what="cp2 is back in the table")
