@@ -67,7 +67,7 @@ test-backups: $(VENV)/.installed lab-packages test-packages ## Backups with a re
 
 test-drills: $(VENV)/.installed lab-packages test-packages ## Every failover drill, and that each can fail, on hosts of their own
 	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"
-	@$(BIN)/pytest -m long tests/e2e/test_drills.py tests/e2e/test_drills_fail.py
+	@$(BIN)/pytest -m long tests/e2e/test_drills.py tests/e2e/test_drills_fail.py tests/e2e/test_schedules.py
 
 test-load-balancers: $(VENV)/.installed lab-packages test-packages ## Two load balancers, applications, a power cut, on hosts of their own
 	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"

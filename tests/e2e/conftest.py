@@ -30,6 +30,7 @@ ORDER = (
     "test_ha",
     "test_drills",
     "test_drills_fail",
+    "test_schedules",
     "test_upgrade",
     "test_drift",
     "test_reset",

@@ -69,11 +69,13 @@ class Drilled:
     identity: Path
 
 
-def drilled_cluster(beds: BedFactory, folder: Path) -> Drilled:
-    """Three control planes and two workers, whose pods leave a dead node soon; backups are on."""
+def drilled_cluster(beds: BedFactory, folder: Path, **more: Any) -> Drilled:
+    """Three control planes and two workers, whose pods leave a dead node soon; backups are on. `more` is laid over its
+    inventory.
+    """
     key = pyrage.x25519.Identity.generate()
     (folder / "key.txt").write_text(f"{key}\n")
-    settings = {**SETTINGS, "backup": {"recipients": [str(key.to_public())]}}
+    settings = {**SETTINGS, "backup": {"recipients": [str(key.to_public())]}, **more}
     bed = beds(standard(name=f"{PREFIX}drills", subnet=IPv4Network("198.18.51.0/24")), settings)
     bed.run("up").expect()
     return Drilled(bed, folder / "key.txt")
