@@ -6,18 +6,24 @@ from pathlib import Path
 import pytest
 
 from kbootstrap.artifacts.cache import default_cache
+from kbootstrap.artifacts.catalogue import load_catalogue
+from kbootstrap.artifacts.obtain import obtain
+from kbootstrap.artifacts.source import SourceSettings
 from kbootstrap.drills.catalogue import DRILLS
+from kbootstrap.model.versions import Version
+from kbootstrap.workflows.image import NAME
 from tests.e2e.bed import Bed
 from tests.e2e.conftest import BedFactory, wait_until
 from tests.e2e.drilling import Drilled, drilled_cluster
 from tests.e2e.operations import COMMAND, equip
-from tests.e2e.small_cluster import programs
+from tests.e2e.small_cluster import KUBERNETES
 
 pytestmark = pytest.mark.long
 
 HOST = "w2"
 """Not one of the cluster's: a drill would hurt the machine that has to undo it."""
 DRILL = "scheduler-kill"
+REHEARSED = ("etcd", "etcdctl", "etcdutl", "kube-apiserver")
 SECONDS = 300
 EVERY_MINUTE = "*-*-* *:*:00"
 
@@ -25,10 +31,17 @@ EVERY_MINUTE = "*-*-* *:*:00"
 @pytest.fixture(scope="module")
 def ground(beds: BedFactory, tmp_path_factory: pytest.TempPathFactory) -> Drilled:
     found = drilled_cluster(beds, tmp_path_factory.mktemp("schedules"), hosts={HOST: None})
-    tools, _ = programs()
-    rehearsing = (tools.etcd, tools.etcdctl, tools.etcdutl, tools.apiserver)
-    equip(found.bed, HOST, found.identity, default_cache().root / "index.json", *rehearsing)
+    equip(found.bed, HOST, found.identity, *artifacts())
     return found
+
+
+def artifacts() -> list[Path]:
+    """Of the cache: what rehearsals start, and what probes talk to."""
+    release = load_catalogue().release(Version.parse(KUBERNETES))
+    wanted = [*map(release.ref, REHEARSED), *release.images(NAME)]
+    cache = default_cache()
+    found = obtain(wanted, SourceSettings(), cache)
+    return [cache.root / "index.json", *(artifact.path for artifact in found.values())]
 
 
 def there(bed: Bed, line: str, *, check: bool = True) -> str:
