@@ -4,7 +4,7 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,14 @@ from kbootstrap.artifacts.process import run_tool
 from kbootstrap.errors import ArtifactError
 
 _INSTALL = re.compile(r"^Inst (?P<name>\S+) (?:\[[^]]*\] )?\((?P<version>\S+) .*\[(?P<arch>\w+)\]\)", re.MULTILINE)
-_FILE_FIELDS = re.compile(r"^(?:Filename|Size|MD5sum|SHA\w+|Description\S*|Tag):.*\n(?:[ \t].*\n)*", re.MULTILINE)
+_UNKNOWN_FIELDS = re.compile(
+    r"^(?:Filename|Size|MD5sum|SHA\w+|Description\S*|Tag|(?:Pre-)?Depends|Recommends|Suggests|Enhances|Breaks|Conflicts"
+    r"|Replaces):.*\n(?:[ \t].*\n)*",
+    re.MULTILINE,
+)
+"""What the newest version's record says of a package that is installed in another version, perhaps wrongly."""
+_NAME = re.compile(r"^Package: (?P<name>\S+)$", re.MULTILINE)
+_VERSION = re.compile(r"^Version: .*$", re.MULTILINE)
 _DEADLINE = 300.0
 """Seconds for one run of apt; fetching the lists of a Debian release takes 2."""
 _HINT = "this machine's own package sources must have the package: see `apt-get update` and `apt-cache policy`"
@@ -61,13 +68,18 @@ class Apt:
         wanted = [f"{deb.name}:{deb.arch}={deb.version}" for deb in debs]
         self._run("apt-get", "download", "-qq", *wanted, folder=target)
 
-    def as_installed(self, names: Collection[str]) -> str:
-        """A dpkg status in which these packages are installed, in the versions that apt would install now."""
-        if not names:
+    def as_installed(self, versions: Mapping[str, str]) -> str:
+        """A dpkg status in which these packages are installed in these versions.
+
+        What they need is there, as they are installed; what their newest versions would need says nothing of it.
+        """
+        if not versions:
             return ""
-        records = self._run("apt-cache", "show", "--no-all-versions", *sorted(names))
-        stanzas = [_FILE_FIELDS.sub("", record + "\n").strip() for record in records.split("\n\n")]
-        return "".join(f"{stanza}\nStatus: install ok installed\n\n" for stanza in stanzas if stanza)
+        records = self._run("apt-cache", "show", "--no-all-versions", *sorted(versions))
+        stanzas = [_UNKNOWN_FIELDS.sub("", record + "\n").strip() for record in records.split("\n\n")]
+        return "".join(
+            f"{_in_version(stanza, versions)}\nStatus: install ok installed\n\n" for stanza in stanzas if stanza
+        )
 
     def _sources(self) -> None:
         """Copies of this machine's sources, for the hosts' release instead of its own."""
@@ -114,3 +126,9 @@ class Apt:
             subject=f"packages for {self.suite} ({self.arch})",
             hint=_HINT,
         )
+
+
+def _in_version(stanza: str, versions: Mapping[str, str]) -> str:
+    """A package's record with the version that is installed."""
+    name = _NAME.search(stanza)
+    return _VERSION.sub(f"Version: {versions[name['name']]}", stanza) if name and name["name"] in versions else stanza

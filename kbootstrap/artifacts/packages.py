@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,19 +37,19 @@ def packages(
     *,
     release: str,
     arch: str,
-    installed: Collection[str],
+    installed: Mapping[str, str],
     cache: Cache,
     emit: Sink = ignore,
     status: str | None = None,
 ) -> PackageSet:
     """What a host of `release` (`bookworm`) and `arch` (`amd64`) needs so that `names` are installed.
 
-    `installed` are the names of the packages it has; they are taken to have the versions that this machine's
-    sources offer. With `status`, the content of the host's `/var/lib/dpkg/status`, its versions are known, and
-    those that are too old are among the answer. The second call with the same arguments reads the cache only.
+    `installed` are the packages it has, and their versions: those that are too old for the wanted ones are among the
+    answer. With `status`, the content of the host's `/var/lib/dpkg/status`, what they need is known too. The second
+    call with the same arguments reads the cache only.
     Raises ArtifactError.
     """
-    question = json.dumps([sorted(names), release, arch, sorted(installed), status])
+    question = json.dumps([sorted(names), release, arch, sorted(installed.items()), status])
     answer = cache.root / "packages" / f"{hashlib.sha256(question.encode()).hexdigest()}.json"
     found = _remembered(answer, cache, release)
     if found is not None and time.time() - answer.stat().st_mtime < _FRESH:
@@ -83,7 +83,7 @@ def _remembered(answer: Path, cache: Cache, release: str) -> PackageSet | None:
     return None
 
 
-def _resolve(apt: Apt, names: Sequence[str], installed: Collection[str], status: str | None) -> list[Deb]:
+def _resolve(apt: Apt, names: Sequence[str], installed: Mapping[str, str], status: str | None) -> list[Deb]:
     apt.status.touch()
     apt.update()
     apt.status.write_text(apt.as_installed(installed) if status is None else status, encoding="utf-8")

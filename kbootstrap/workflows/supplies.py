@@ -1,6 +1,6 @@
 """The artifacts and packages that a cluster needs, brought to this machine."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,7 +95,7 @@ def _packages(cluster: Cluster, facts: Mapping[str, Facts], emit: Sink) -> dict[
 
 
 def _resolve(
-    missing: Sequence[str], identity: HostIdentity, installed: Collection[str], emit: Sink
+    missing: Sequence[str], identity: HostIdentity, installed: Mapping[str, str], emit: Sink
 ) -> tuple[Artifact, ...]:
     arch = DEBIAN_ARCH.get(identity.arch, identity.arch)
     found = packages(

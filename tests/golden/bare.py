@@ -19,7 +19,7 @@ _NOTHING: dict[type[Fact[Any]], object] = {
     PathState: ABSENT,
     Delivered: NOT_DELIVERED,
     Guard: False,
-    InstalledPackages: frozenset(),
+    InstalledPackages: {},
     SysctlValue: None,
     UnitState: NO_UNIT,
     VirtualServers: (),

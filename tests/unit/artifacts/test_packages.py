@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kbootstrap.artifacts.apt import Apt
 from kbootstrap.artifacts.artifact import ArtifactKind
 from kbootstrap.artifacts.cache import Cache
 from kbootstrap.artifacts.packages import PackageSet, packages
@@ -29,7 +30,8 @@ if (home / "broken").exists():
 status = Path(options["Dir::State::status"]).read_text()
 if words[0] == "show":
     for name in words[2:]:
-        print(f"Package: {{name}}\\nVersion: 1.0\\nProvides: {{name}}-virtual\\nFilename: pool/{{name}}.deb\\n"
+        print(f"Package: {{name}}\\nVersion: 1.0\\nDepends: x (>= 1.0),\\n y\\nProvides: {{name}}-virtual\\n"
+              f"Filename: pool/{{name}}.deb\\n"
               f"SHA256: 0\\nDescription: words\\n more words\\n")
 elif words[0] == "install":
     for name in ("libnl", "keepalived", "nginx"):
@@ -41,6 +43,9 @@ elif words[0] == "download":
         name = word.split(":")[0]
         Path(f"{{name}}_1%3a2.0-1_amd64.deb").write_text(f"the package {{name}}")
 """
+
+
+OLD = "1:1.9-3"
 
 
 class FakeApt:
@@ -69,7 +74,7 @@ def ask(cache: Cache, installed: set[str], status: str | None = None, events: li
         ["keepalived", "nginx"],
         release="bookworm",
         arch="amd64",
-        installed=installed,
+        installed=dict.fromkeys(installed, OLD),
         cache=cache,
         emit=(events if events is not None else []).append,
         status=status,
@@ -94,6 +99,16 @@ def test_everything_that_is_missing_in_an_order_that_can_be_installed(apt: FakeA
 def test_what_a_host_has_is_left_out(apt: FakeApt, cache: Cache) -> None:
     assert names(ask(cache, {"libnl", "bash"})) == ["keepalived", "nginx"]
     assert "apt-cache show --no-all-versions bash libnl" in apt.calls()
+
+
+def test_what_a_host_has_counts_in_its_own_version(apt: FakeApt, tmp_path: Path) -> None:
+    """And without what its newest version would need: with that, apt would find it broken."""
+    status = Apt(tmp_path, "bookworm", "amd64", tmp_path / "status")
+    status.status.touch()
+    assert status.as_installed({"bash": OLD}) == (
+        f"Package: bash\nVersion: {OLD}\nProvides: bash-virtual\nStatus: install ok installed\n\n"
+    )
+    assert status.as_installed({}) == ""
 
 
 def test_a_hosts_own_status_is_taken_as_it_is(apt: FakeApt, cache: Cache) -> None:
