@@ -72,7 +72,7 @@ def test_a_rehearsal_by_itself(ground: Drilled) -> None:
     assert "no rehearsals" in there(bed, f"{order} off")
     assert bed.ssh(HOST, "ls /etc/systemd/system/kbootstrap-rehearse-* 2>/dev/null || true") == ""
     listed = json.loads(bed.run("backup", "list", "--json").expect().out)
-    assert [backup["rehearsed"] for backup in listed["backups"]] == [True], listed
+    assert [backup["rehearsed"]["ok"] for backup in listed["backups"]] == [True], listed
 
 
 def test_a_rehearsal_that_fails_is_told_of(ground: Drilled, tmp_path: Path) -> None:
