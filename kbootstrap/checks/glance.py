@@ -6,8 +6,7 @@ Waiting is kubectl's work. It watches, and takes a tenth of a second of CPU to s
 from collections.abc import Sequence
 
 from kbootstrap.facts.api import AS_TABLE, KUBELET_CONF, ask
-
-BOOT_ID = "/proc/sys/kernel/random/boot_id"
+from kbootstrap.facts.boot import BOOT_ID
 
 
 def nodes_ready(names: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from kbootstrap.components import edge
 from kbootstrap.components.binaries import LIBEXEC
 from kbootstrap.components.host import CONFIG_FOLDER
+from kbootstrap.components.kubelet import PORT as KUBELET_PORT
 from kbootstrap.components.nginx import ALIVE_PORT, BALANCED_PORT
 from kbootstrap.components.packages import has_edge, has_proxy
 from kbootstrap.components.service import NETWORKING, NODE_OOM_SCORE, Service, unit_path
@@ -35,7 +36,6 @@ FULL_WEIGHT = 100
 MASQUERADE = CONFIG_FOLDER / "lvs.nft"
 MASQUERADE_TABLE = "kbootstrap-lvs"
 
-KUBELET_PORT = 10250
 KUBE_PROXY_PORT = 10256
 """Where kube-proxy says how it is, over plain HTTP: a question that costs nobody anything."""
 ASKED_WORKERS = 5

@@ -22,6 +22,8 @@ from kbootstrap.steps.unit import Unit
 UNIT = "kubelet.service"
 UNIT_MODE = 0o600
 """CIS 4.1.1."""
+PORT = 10250
+"""Its own API, on every node."""
 FOLDER = PurePosixPath("/var/lib/kubelet")
 CONFIG = FOLDER / "config.yaml"
 SERVING = FOLDER / "pki/kubelet"

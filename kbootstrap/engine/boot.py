@@ -5,10 +5,8 @@ import time
 from tenacity import RetryError, Retrying, retry_if_exception_type, retry_if_result, stop_after_delay, wait_fixed
 
 from kbootstrap.errors import CheckFailed, CommandFailed, KbootstrapError, Unreachable
+from kbootstrap.facts.boot import BOOT_ID
 from kbootstrap.transport.connection import Connection
-
-BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
-"""Another one after each boot (man 4 random)."""
 
 ASK_SECONDS = 10.0
 PAUSE_SECONDS = 0.5
@@ -17,7 +15,8 @@ PAUSE_SECONDS = 0.5
 
 def boot_id(connection: Connection) -> str:
     """Which boot the host runs since."""
-    return connection.run(BOOT_ID, timeout=ASK_SECONDS).require("the host does not say which boot it runs since").text
+    said = connection.run(f"cat {BOOT_ID}", timeout=ASK_SECONDS)
+    return said.require("the host does not say which boot it runs since").text
 
 
 def booted(connection: Connection, before: str, timeout: float) -> None:

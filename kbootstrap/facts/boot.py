@@ -1,8 +1,11 @@
-"""Whether a host is to be booted anew."""
+"""Which boot a host runs since, and whether it is to be booted anew."""
 
 from dataclasses import dataclass
 
 from kbootstrap.facts.fact import Single
+
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+"""Says another one after each boot (man 4 random)."""
 
 MARK = "/run/kbootstrap/reboot-due"
 """Says that a run wants this host booted anew. /run is empty after a boot, so the boot itself takes it away."""

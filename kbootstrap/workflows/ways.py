@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from kbootstrap.components.kubelet import PORT as KUBELET_PORT
 from kbootstrap.errors import Unreachable
 from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.probes.spec import Target
@@ -22,10 +23,6 @@ LOOPBACK = "127.0.0.1"
 
 Entry = Literal["nodes", "endpoint"]
 """Where users find an application: at every node, or at the endpoint."""
-
-KUBELET_PORT = 10250
-"""Where something listens on every node: whether a node can be reached is tried there."""
-
 
 ROUND_TRIPS = 10
 """So many tell how long a way through SSH takes."""
@@ -99,6 +96,7 @@ class Ways:
         return Target(LOOPBACK, tunnel, member.name)
 
     def _to_node(self, address: str, name: str, port: int) -> Target:
+        """Whether a node can be reached is tried where something listens on every one: at the kubelet's."""
         if _answers(address, KUBELET_PORT):
             return Target(address, port, name)
         return replace(self._tunnel(address, port), name=name)

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from kbootstrap.components import etcd
+from kbootstrap.components.kubelet import PORT as KUBELET_PORT
 from kbootstrap.facts.fact import Fact, Facts
 from kbootstrap.facts.guard import Guard
 from kbootstrap.facts.latency import SyncLatency
@@ -15,8 +16,6 @@ from kbootstrap.facts.reach import FullPackets, PeerPort, PeerPorts
 from kbootstrap.facts.vrrp import VrrpAdverts
 from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.workflows.fitness.finding import Finding
-
-KUBELET_PORT = 10250
 
 PINGED_PEERS = 3
 """The size of packets is tried towards this many hosts only: those that follow in the inventory."""

@@ -8,9 +8,9 @@ from shlex import quote
 
 import pytest
 
-from kbootstrap.checks import glance
 from kbootstrap.checks.catalogue import CHECKS, ETCDCTL, KUBECTL, RAFT_ENTRIES_BEHIND, Scope
 from kbootstrap.checks.check import Check
+from kbootstrap.facts.boot import BOOT_ID
 from kbootstrap.model.cluster import Cluster
 from tests.golden.sites import TOPOLOGIES
 from tests.golden.test_tools import needs
@@ -161,7 +161,7 @@ def test_who_leads_renews_its_lease(answers: list[str], led: bool, programs: Pat
     ],
 )
 def test_a_node_may_be_ready_from_before_its_boot(answer: str, known: bool) -> None:
-    boot = Path(glance.BOOT_ID).read_text().strip()
+    boot = Path(BOOT_ID).read_text().strip()
     fakes = f"sed() {{ echo aG9zdA==; }}; curl() {{ printf '%s\\n' {quote(answer.replace('%s', boot))}; }}\n"
     result = shell(fakes + check("boot-known", TOPOLOGIES["vip"], "w1").probe)
     assert result.ok is known

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from kbootstrap.engine import boot
-from kbootstrap.engine.boot import BOOT_ID, booted
+from kbootstrap.engine.boot import booted
 from kbootstrap.engine.plan import Plan, Task
 from kbootstrap.engine.playbook import Phase, Playbook
 from kbootstrap.engine.runner import Runner
@@ -19,6 +19,7 @@ from tests.fakes import FakeConnection
 
 BEFORE, AFTER = "7d1f5b3c-old", "c02a91ee-new"
 LOST = Unreachable("the connection was lost", host="cp1")
+ASKED = "cat /proc/sys/kernel/random/boot_id"
 REFUSED = Unreachable("connection refused", host="cp1")
 EVERYTHING = re.compile(".*", re.DOTALL)
 
@@ -44,9 +45,9 @@ class Host(FakeConnection):
 def says(host: FakeConnection, *answers: str | KbootstrapError) -> None:
     for answer in answers:
         if isinstance(answer, str):
-            host.expect(BOOT_ID, answer)
+            host.expect(ASKED, answer)
         else:
-            host.expect(BOOT_ID, error=answer)
+            host.expect(ASKED, error=answer)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_the_runner_waits_for_a_boot() -> None:
     host.expect(EVERYTHING)
     run(host, Task("one", "cp1", (REBOOT,), serving=True))
     assert host.reconnections == 1
-    assert [command == BOOT_ID for command in host.commands] == [True, False, True, True, True]
+    assert [command == ASKED for command in host.commands] == [True, False, True, True, True]
 
 
 def test_a_boot_that_cannot_be_asked_for_is_not_waited_for() -> None:
@@ -114,15 +115,15 @@ def test_a_boot_that_cannot_be_asked_for_is_not_waited_for() -> None:
     host.expect(EVERYTHING, exit_code=1, stderr="Failed to connect to bus")
     with pytest.raises(CommandFailed, match="could not boot the host anew"):
         run(host, Task("one", "cp1", (REBOOT,), serving=True))
-    assert host.commands.count(BOOT_ID) == 1
+    assert host.commands.count(ASKED) == 1
 
 
 def test_a_host_that_does_not_say_which_boot_it_runs_since_is_left_alone() -> None:
     host = Host()
-    host.expect(BOOT_ID, exit_code=1)
+    host.expect(ASKED, exit_code=1)
     with pytest.raises(CommandFailed, match="which boot"):
         run(host, Task("one", "cp1", (REBOOT,), serving=True))
-    assert host.commands == [BOOT_ID]
+    assert host.commands == [ASKED]
 
 
 @pytest.mark.parametrize(
