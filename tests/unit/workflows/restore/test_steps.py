@@ -6,10 +6,12 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from kbootstrap.components import etcd
+from kbootstrap.steps.file import File
 from kbootstrap.steps.step import Step
 from kbootstrap.workflows.restore import steps as module
 from kbootstrap.workflows.restore.record import Record
 from kbootstrap.workflows.restore.steps import Restoration
+from tests.golden.sites import TOPOLOGIES, site
 from tests.local_host import due, shell
 from tests.unit.workflows.hosts import cluster
 
@@ -182,3 +184,19 @@ def test_undone_on_a_host_that_had_no_data(world: World) -> None:
     carry_out(back())
     assert world.present == "nothing"
     assert (world.aside / "restored").is_dir()
+
+
+def test_members_that_start_together_do_not_wait_for_each_other(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = etcd.etcd(site(TOPOLOGIES["vip"], "cp2"))
+    unit = next(step for step in steps if isinstance(step, File) and step.path.name == etcd.UNIT)
+    (tmp_path / etcd.UNIT).write_bytes(unit.content)
+    monkeypatch.setattr(module, "unit_path", lambda name: PurePosixPath(tmp_path / name))
+    monkeypatch.setattr(module, "_TOGETHER", PurePosixPath(tmp_path / "run" / "restore.conf"))
+    assert carry_out(module._together())
+    command = unit.content.decode().partition("ExecStart=")[2].partition("\nExecStartPost")[0]
+    assert "InitialCorruptCheck=true" in command
+    changed = command.replace("InitialCorruptCheck=true", "InitialCorruptCheck=false")
+    assert (tmp_path / "run" / "restore.conf").read_text() == f"[Service]\nExecStart=\nExecStart={changed}\n"
+    assert "daemon-reload" in world.log.read_text()
