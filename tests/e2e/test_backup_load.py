@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
+from shutil import rmtree
+from statistics import median
+from tempfile import mkdtemp
 from urllib.parse import urlsplit
 
 import pyrage  # type: ignore[import-untyped]
@@ -38,13 +41,17 @@ OBJECT_BYTES = 5_000
 LEAST_BYTES = 100_000_000
 THREADS = 8
 
-RATE = 20.0
-"""Writes a second of each of two probes: a stall of 50 ms is seen."""
+RATE = 10.0
+"""Writes a second of each of two probes. Five probes at twice that rate keep two processors three quarters busy: then
+writes wait for a processor, with a backup or without."""
 QUIET_SECONDS = 8.0
 """Before a backup, to know what writes take without one."""
+BACKUPS = 3
+"""Of each kind; the one in the middle counts. Single writes take 0.25 s here without any backup, too."""
 STALL_SECONDS = 0.2
 """What a write may take longer than without a backup."""
-RESTORE_SECONDS = 30.0
+MEMORY = Path("/dev/shm")
+"""Where the object store has its objects. It stands for one elsewhere; on this disk it would hold up etcd's writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,8 @@ def loaded(beds: BedFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     identity = folder / "key.txt"
     identity.write_text(f"{key}\n")
     bed = beds(standard(name=f"{PREFIX}bak", subnet=SUBNET, control_planes=3, workers=0))
-    store = ObjectStore(folder / "store", str(SUBNET[1]))
+    memory = Path(mkdtemp(prefix=PREFIX, dir=MEMORY))
+    store = ObjectStore(memory, str(SUBNET[1]))
     target = bucket_target(store, "backups", bed.folder)
     bed.write({"backup": {"recipients": [str(key.to_public())], "targets": {"offsite": target}}})
     store.start()
@@ -70,6 +78,7 @@ def loaded(beds: BedFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     bed.note(f"{OBJECTS} objects written in {fill(bed):.0f} s")
     yield Loaded(bed, identity)
     store.stop()
+    rmtree(memory)
 
 
 def fill(bed: Bed) -> float:
@@ -161,11 +170,13 @@ def test_a_backup_does_not_stall_writes(loaded: Loaded, place: str) -> None:
     cluster = load(bed.inventory)
     leader = next(iter(make_backup(cluster, (), ignore)))
     host = leader if place == "leader" else next(name for name in bed.control_planes if name != leader)
-    found = by_phase(watched(bed, lambda emit: make_backup(cluster, (host,), emit)))
-    bed.note(f"a backup of {database_bytes(bed) / 1e6:.0f} MB by the {place}\n{table(found)}")
-    before = found.pop("before")[1]
-    slowest = max(stall for _, stall in found.values())
-    assert slowest - before < STALL_SECONDS, table(found)
+    stalls = []
+    for _ in range(BACKUPS):
+        found = by_phase(watched(bed, lambda emit: make_backup(cluster, (host,), emit)))
+        bed.note(f"a backup of {database_bytes(bed) / 1e6:.0f} MB by the {place}\n{table(found)}")
+        before = found.pop("before")[1]
+        stalls.append(max(stall for _, stall in found.values()) - before)
+    assert median(stalls) < STALL_SECONDS, stalls
 
 
 def test_a_restore_is_quick(loaded: Loaded) -> None:
