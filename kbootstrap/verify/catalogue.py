@@ -17,10 +17,16 @@ _HOST_SUITES: dict[str, Callable[[Cluster, Host], bool]] = {
     "node": lambda _cluster, host: host.is_node,
 }
 
-CLUSTER_SUITES = tuple(f"cluster/test_{name}.py" for name in ("api", "hosts", "endpoint", "etcd", "leaders", "nodes"))
+_CLUSTER_SUITES = ("api", "hosts", "endpoint", "etcd", "leaders", "nodes")
 LIVE_SUITES = tuple(f"live/test_{name}.py" for name in ("pods", "network", "secrets"))
 
 
 def host_suites(cluster: Cluster, host: Host) -> tuple[str, ...]:
     """The suites of a host's roles, the quick ones first."""
     return tuple(f"hosts/test_{name}.py" for name, concerns in _HOST_SUITES.items() if concerns(cluster, host))
+
+
+def cluster_suites(cluster: Cluster) -> tuple[str, ...]:
+    """The suites about all hosts together."""
+    more = ("applications",) if cluster.settings.applications else ()
+    return tuple(f"cluster/test_{name}.py" for name in (*_CLUSTER_SUITES, *more))

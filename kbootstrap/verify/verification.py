@@ -14,7 +14,7 @@ from kbootstrap.events import Note, Progress, Sink
 from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.transport.connection import Connection
 from kbootstrap.verify.api import opened_api
-from kbootstrap.verify.catalogue import CLUSTER_SUITES, LIVE_SUITES, host_suites
+from kbootstrap.verify.catalogue import LIVE_SUITES, cluster_suites, host_suites
 from kbootstrap.verify.report import CLUSTER, LIVE, Finding, Outcome, Report, Verdict, failed
 from kbootstrap.verify.session import Job
 from kbootstrap.verify.workers import ENDING_SECONDS, Crew, prepare
@@ -127,7 +127,7 @@ def verify(
 
 def _jobs(base: Job, scope: Scope) -> Iterator[Job]:
     if scope.cluster:
-        yield replace(base, subject=CLUSTER, suites=CLUSTER_SUITES)
+        yield replace(base, subject=CLUSTER, suites=cluster_suites(base.cluster))
     for host in scope.hosts:
         if host.name in base.hosts:
             yield replace(

@@ -211,3 +211,14 @@ def test_load_balancers_hand_over_before_they_are_booted_anew(bed: Bed, outside:
     bed.note("load balancers rebooted: " + "; ".join(f"{one.port}: {one.silence():.2f} s" for one in probes))
     assert all(one.silence() < HAND_OVER_SECONDS for one in probes), [one.summary(since) for one in probes]
     bed.run("verify").expect(0, "tests passed")
+
+
+def test_an_application_without_a_service_is_named(bed: Bed) -> None:
+    bed.kubectl("delete service billing")
+    try:
+        bed.run("verify").expect(7, f"https://billing.example.com at {VIP} (w1): 502: no worker answers for it")
+    finally:
+        bed.ssh(
+            "cp1", "kubectl apply -f -", said=SERVICE.replace("NAME", "billing").replace("PORT", str(NAMES["billing"]))
+        )
+    bed.run("verify").expect(0, "tests passed")

@@ -14,11 +14,13 @@ from kbootstrap.verify.session import JOB, REMOTES
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that asks for `node` or `control_plane` runs once for each such host."""
+    """A test that asks for `node`, `control_plane` or `application` runs once for each."""
     cluster = metafunc.config.stash[JOB].cluster
     for name, hosts in (("node", cluster.nodes), ("control_plane", cluster.control_planes)):
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, hosts, ids=[host.name for host in hosts])
+    if "application" in metafunc.fixturenames:
+        metafunc.parametrize("application", list(cluster.settings.applications))
 
 
 @pytest.fixture(scope="session")

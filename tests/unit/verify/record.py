@@ -14,7 +14,7 @@ from pathlib import Path
 from kbootstrap.model.load import load_inventory
 from kbootstrap.transport.connection import COMMAND_TIMEOUT, Result
 from kbootstrap.verify.api import ApiAccess, opened_api
-from kbootstrap.verify.catalogue import CLUSTER_SUITES, host_suites
+from kbootstrap.verify.catalogue import cluster_suites, host_suites
 from kbootstrap.verify.kube import Kube, Object
 from kbootstrap.verify.kube import opened as opened_kube
 from kbootstrap.verify.lend import Remote
@@ -66,7 +66,7 @@ def main(inventory: Path) -> None:
         first = cluster.control_planes[0]
         for job in (
             Job(first.name, host_suites(cluster, first), cluster, (first.name,), 14, now),
-            Job(CLUSTER, CLUSTER_SUITES, cluster, tuple(connections), 14, now, access),
+            Job(CLUSTER, cluster_suites(cluster), cluster, tuple(connections), 14, now, access),
         ):
             remotes = {name: recorders[name] for name in job.hosts}
             run_session(job, remotes, lambda o: problems.append(o) if o.verdict is Verdict.FAILED else None)

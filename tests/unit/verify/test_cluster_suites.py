@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kbootstrap.model.cluster import Cluster, Role
-from kbootstrap.verify.catalogue import CLUSTER_SUITES
+from kbootstrap.verify.catalogue import cluster_suites
 from kbootstrap.verify.report import CLUSTER, Outcome, Verdict
 from tests.unit.verify.world import (
     Answer,
@@ -326,7 +326,7 @@ def test_a_fault_in_the_api_is_noticed_by_exactly_its_test(
 
 
 def test_a_healthy_cluster_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    outcomes = run(monkeypatch, healthy_hosts(), recorded_kube(), CLUSTER_SUITES)
+    outcomes = run(monkeypatch, healthy_hosts(), recorded_kube(), cluster_suites(recorded_cluster()))
     assert [outcome for outcome in outcomes if outcome.verdict is not Verdict.PASSED] == []
     seen = {f"{fault.suite}.{fault.test.partition('[')[0]}" for fault in ON_HOSTS}
     seen |= {f"{suite}.{test.partition('[')[0]}" for suite, test, _ in IN_THE_API}
@@ -335,12 +335,12 @@ def test_a_healthy_cluster_passes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_a_way_to_the_api_one_test_says_so_and_the_others_are_left_out() -> None:
-    outcomes = outcomes_of(CLUSTER, CLUSTER_SUITES, healthy_hosts(), api="cp1: connection refused")
+    outcomes = outcomes_of(CLUSTER, cluster_suites(recorded_cluster()), healthy_hosts(), api="cp1: connection refused")
     assert failed_tests(outcomes) == {"test_access"}
     assert sum(outcome.verdict is Verdict.SKIPPED for outcome in outcomes) > 10
 
 
 def test_where_no_host_can_be_reached_nothing_passes() -> None:
-    outcomes = outcomes_of(CLUSTER, CLUSTER_SUITES, {}, api="no control-plane host can be reached")
+    outcomes = outcomes_of(CLUSTER, cluster_suites(recorded_cluster()), {}, api="no control-plane host can be reached")
     assert failed_tests(outcomes) == {"test_access"}
     assert {outcome.verdict for outcome in outcomes} == {Verdict.FAILED, Verdict.SKIPPED}
