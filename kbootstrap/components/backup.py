@@ -70,6 +70,7 @@ class Program:
     keys: tuple[str, ...]
     metrics: str
     upload: str
+    bandwidth: str
     members: Mapping[str, str]
     targets: Mapping[str, str]
     folder: PurePosixPath = FOLDER
@@ -152,6 +153,7 @@ def program(site: Site, wanted: Backup) -> Program:
         keys=tuple(str(path.relative_to("/")) for path in KEYS),
         metrics=shlex.quote(str(wanted.metrics)),
         upload=wanted.upload,
+        bandwidth=wanted.bandwidth,
         members={member.name: client_url(member) for member in cluster.etcd_members},
         targets={name: shlex.quote(remote_path(name, target, cluster.name)) for name, target in wanted.targets.items()},
     )

@@ -117,6 +117,9 @@ class Backup(Section):
     upload: Literal["all", "one"] = Field(
         "all", description="one: only the host whose etcd member leads copies its backup to the targets"
     )
+    bandwidth: Annotated[str, Field(pattern=r"^([1-9]\d*[KMG]|off)$")] = Field(
+        "40M", description="bytes a second, to the targets and back: etcd's members need the network too; or off"
+    )
     on_failure: tuple[NonEmpty, ...] = Field((), description="units of your own to start when a scheduled one fails")
     metrics: Path = Field(
         Path("/var/lib/prometheus/node-exporter"),

@@ -41,7 +41,13 @@ while (($# > 1)); do [[ $1 != --output ]] || out=$2; shift; done
 """
 RCLONE = """#!/bin/bash
 # A remote is a folder of its name; `fault-NAME` says what goes wrong there.
-while [[ $1 == --* ]]; do if [[ $1 == --config || $1 == --*timeout || $1 == --*retries ]]; then shift; fi; shift; done
+while [[ $1 == --* ]]; do
+  case $1 in
+    --config | --*timeout | --*retries) shift ;;
+    --bwlimit) shift && echo "$1" >>"$WORLD/limits" ;;
+  esac
+  shift
+done
 command=$1; shift
 args=()
 while (($#)); do
@@ -176,6 +182,7 @@ def world(tmp_path: Path) -> World:
         keys=(str(at / "inventory.yml")[1:], "not/there"),
         metrics=str(at / "metrics"),
         upload="all",
+        bandwidth="40M",
         members={name: name for name in ("cp1", "cp2", "cp3")},
         targets={"offsite": "offsite:bucket/demo", "vault": "vault:bucket/demo"},
         folder=at / "backups",
@@ -398,7 +405,11 @@ def test_fetch_brings_back_what_the_host_has_lost(world: World) -> None:
     backup = world.made()
     for path in world.folder.glob("demo-*"):
         path.unlink()
+    limits = world.root / "limits"
+    assert set(limits.read_text().split()) == {"40M"}
+    limits.write_text("")
     assert world.run("fetch", backup, "vault")[0] == 0
+    assert set(limits.read_text().split()) == {"off"}, "a restore is in a hurry"
     assert world.backups() == [backup]
     assert world.run("verify", "local", backup)[1] == f"ok local {backup}\n"
 
