@@ -16,6 +16,8 @@ from kbootstrap.errors import LabError
 
 _PREFIX = "kbootstrap-lab-"
 _CHILDREN = ("supervisor", "machine")  # machine is boot.sh's to remake
+_WEIGHTS = (("cpu.shares", 1024, 262_144), ("cpu.weight", 100, 10_000))
+"""Of v1 and v2: the file, what a group has by default, and the most (the kernel's cgroup documentation)."""
 _POLL_SECONDS = 0.02
 _REMOVE_SECONDS = 10
 
@@ -93,6 +95,7 @@ def _create(hierarchy: Hierarchy, lab: str, host: str) -> Path:
             _delegate(parent)
     for child in _CHILDREN:
         (own / child).mkdir()
+    _weigh(group)
     return own
 
 
@@ -101,6 +104,14 @@ def _inherit_cpuset(group: Path) -> None:
     for name in ("cpuset.cpus", "cpuset.mems"):
         (group / name).write_text((group.parent / name).read_text())
     (group / "cgroup.clone_children").write_text("1")
+
+
+def _weigh(group: Path) -> None:
+    """Each host gets as much processor time as whatever else this machine does, not the whole lab."""
+    hosts = sum(child.is_dir() for child in group.iterdir())
+    for name, one, most in _WEIGHTS:
+        if (group / name).exists():
+            (group / name).write_text(str(min(hosts * one, most)))
 
 
 def _delegate(group: Path) -> None:

@@ -22,10 +22,13 @@ _LOCK = LOCKS / "kbootstrap-lab"
 _LOCK_SECONDS = 150
 _REMOVE_SECONDS = 120
 
-# Fifty hosts that all know each other, with a handful of inotify users on each.
+# Fifty hosts that all know each other, with a handful of inotify users on each. What hosts send each other waits in a
+# queue for each processor: with the default of 1000 packets it overflowed, and a lost packet costs its sender 0.2 s
+# (TCP's shortest retransmission time), a lost SYN a second.
 _AT_LEAST: Mapping[str, int] = {
     "fs/inotify/max_user_instances": 16_384,
     "fs/inotify/max_user_watches": 1_048_576,
+    "net/core/netdev_max_backlog": 16_384,
     "net/ipv4/neigh/default/gc_thresh1": 8_192,
     "net/ipv4/neigh/default/gc_thresh2": 16_384,
     "net/ipv4/neigh/default/gc_thresh3": 32_768,

@@ -46,7 +46,7 @@ RATE = 10.0
 writes wait for a processor, with a backup or without."""
 QUIET_SECONDS = 8.0
 """Before a backup, to know what writes take without one."""
-BACKUPS = 3
+BACKUPS = 5
 """Of each kind; the one in the middle counts. Single writes take 0.25 s here without any backup, too."""
 STALL_SECONDS = 0.2
 """What a write may take longer than without a backup."""

@@ -59,3 +59,12 @@ def test_a_process_number_that_belongs_to_somebody_else_by_now_is_left_alone() -
         assert stranger.wait(timeout=5) == -9
     finally:
         stranger.kill()
+
+
+def test_every_host_of_a_lab_has_a_weight_of_its_own(tmp_path: Path) -> None:
+    for host in ("cp1", "cp2", "w1"):
+        (tmp_path / host).mkdir()
+    (tmp_path / "cpu.shares").write_text("1024")
+    cgroups._weigh(tmp_path)
+    assert (tmp_path / "cpu.shares").read_text() == "3072"
+    assert not (tmp_path / "cpu.weight").exists()
