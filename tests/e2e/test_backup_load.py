@@ -47,7 +47,10 @@ writes wait for a processor, with a backup or without."""
 QUIET_SECONDS = 8.0
 """Before a backup, to know what writes take without one."""
 BACKUPS = 5
-"""Of each kind; the one in the middle counts. Single writes take 0.25 s here without any backup, too."""
+"""Of each kind. Single writes take 0.25 s here without any backup, too; but what a backup does to them comes again in
+the same phase, so the median of each phase counts."""
+WHOLE = "backup"
+"""The phase around all others."""
 STALL_SECONDS = 0.2
 """What a write may take longer than without a backup."""
 MEMORY = Path("/dev/shm")
@@ -170,13 +173,17 @@ def test_a_backup_does_not_stall_writes(loaded: Loaded, place: str) -> None:
     cluster = load(bed.inventory)
     leader = next(iter(make_backup(cluster, (), ignore)))
     host = leader if place == "leader" else next(name for name in bed.control_planes if name != leader)
-    stalls = []
+    stalls: dict[str, list[float]] = {}
     for _ in range(BACKUPS):
         found = by_phase(watched(bed, lambda emit: make_backup(cluster, (host,), emit)))
         bed.note(f"a backup of {database_bytes(bed) / 1e6:.0f} MB by the {place}\n{table(found)}")
-        before = found.pop("before")[1]
-        stalls.append(max(stall for _, stall in found.values()) - before)
-    assert median(stalls) < STALL_SECONDS, stalls
+        for phase, (_, stall) in found.items():
+            stalls.setdefault(phase, []).append(stall)
+    usual = {phase: median(found) for phase, found in stalls.items() if phase != WHOLE}
+    bed.note(
+        f"by the {place}, usually: " + ", ".join(f"{phase} {stall * 1000:.0f} ms" for phase, stall in usual.items())
+    )
+    assert max(usual.values()) - usual["before"] < STALL_SECONDS, stalls
 
 
 def test_a_restore_is_quick(loaded: Loaded) -> None:
