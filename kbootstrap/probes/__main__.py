@@ -9,15 +9,13 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from kbootstrap.priority import go_first
 from kbootstrap.probes.prober import Prober
 from kbootstrap.probes.spec import Spec
 from kbootstrap.probes.tls import context
 
 READY = "ready"
 """What the first line says as soon as requests are sent; the last one is JSON, see `_account`."""
-
-NICENESS = -10
-AUTOGROUP = Path("/proc/self/autogroup")
 
 
 async def _run(prober: Prober) -> None:
@@ -52,20 +50,10 @@ def _allow_many_connections() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _go_first() -> None:
-    """The cluster is measured, not what else this machine does; only root may ask for that.
-
-    Where Linux groups processes by session, for desktops' sake, niceness counts between the groups (sched(7)).
-    """
-    with suppress(OSError):
-        os.nice(NICENESS)
-        AUTOGROUP.write_text(str(NICENESS))
-
-
 def main() -> None:
     """Probes until stdin ends."""
     _allow_many_connections()
-    _go_first()
+    go_first()
     spec = Spec.from_json(sys.stdin.buffer.readline())
     with Path(spec.samples).open("x", encoding="utf-8") as file:
         began = time.monotonic()

@@ -11,7 +11,9 @@ from kbootstrap.components.kubelet import PORT as KUBELET_PORT
 from kbootstrap.errors import Unreachable
 from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.probes.spec import Target
+from kbootstrap.transport.apart import tunnels_apart
 from kbootstrap.transport.connection import Connection
+from kbootstrap.transport.timeouts import Timeouts
 
 TUNNEL_RATE = 10.0
 """Requests of a probe per second where they go through SSH: a channel for each costs this process ten times as much."""
@@ -74,14 +76,13 @@ class Ways:
         if host is None or self.tunnelled:
             return None
         connection = self.connections[host.name]
-
-        def tunnel(target: Target) -> Target:
-            port = self.stack.enter_context(connection.tunnel(target.host, target.port))
-            return replace(target, host=LOOPBACK, port=port)
-
+        targets = (here.endpoint, *here.ports)
+        limits = Timeouts(connect=self.cluster.settings.timeouts.connect_seconds)
+        ways = self.stack.enter_context(tunnels_apart(host, [(one.host, one.port) for one in targets], limits))
+        endpoint, *ports = (replace(one, host=LOOPBACK, port=way) for one, way in zip(targets, ways, strict=True))
         return Place(
-            endpoint=tunnel(here.endpoint),
-            ports=tuple(map(tunnel, here.ports)),
+            endpoint=endpoint,
+            ports=tuple(ports),
             host=host.name,
             round_trip=max(_timed(connection) for _ in range(ROUND_TRIPS)),
         )
