@@ -51,14 +51,14 @@ class _Failed:
 
 def _told(pipe: Pipe, host: Host) -> tuple[int, ...]:
     """The ports. Raises what the other process could not do."""
-    said: tuple[int, ...] | _Failed
     try:
         said = pipe.recv() if pipe.poll(START_SECONDS) else _Failed(f"no tunnels within {START_SECONDS:.0f} s")
     except EOFError:
         said = _Failed("the process for its tunnels has ended")
     if isinstance(said, _Failed):
         raise Unreachable(said.message, host=host.name, hint=said.hint)
-    return said
+    ports: tuple[int, ...] = said
+    return ports
 
 
 def _keep(host: Host, remotes: Sequence[Address], timeouts: Timeouts, pipe: Pipe) -> None:
