@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from kbootstrap.components import keepalived, lvs
+from kbootstrap.components import endpoint, keepalived, lvs, nginx
 from kbootstrap.components.service import unit_path
 from kbootstrap.facts.fact import Facts
 from kbootstrap.facts.ipvs import RealServer, VirtualServer, VirtualServers
 from kbootstrap.facts.units import NO_UNIT, UnitState, UnitStatus
 from kbootstrap.steps.step import Change, Paths
-from tests.golden.sites import TOPOLOGIES
+from kbootstrap.steps.unit import Unit
+from tests.golden.sites import TOPOLOGIES, steps
 
 CLUSTER = TOPOLOGIES["lvs-dr"]
 RUNNING = replace(NO_UNIT, loaded=True, active="active", sub="running")
@@ -71,6 +72,26 @@ def test_strange_and_idle_real_servers() -> None:
         "ipvsadm -e -t 198.18.0.100:6443 -r 198.18.0.11:6443 -g -w 100",
     ]
     assert "198.18.0.11:6443: weight 0 -> 100" in due.diff
+
+
+@pytest.mark.parametrize(
+    ("topology", "felt"),
+    [
+        ("lvs-dr", {lvs.ADDRESS_UNIT, endpoint.UNIT}),
+        ("lvs-tunnel", {lvs.ADDRESS_UNIT, endpoint.UNIT}),
+        ("lvs-nat", {endpoint.UNIT}),
+    ],
+)
+def test_what_of_a_real_server_is_restarted_when_it_changes(topology: str, felt: set[str]) -> None:
+    """Never its proxy, which reads its configuration again; the unit with the VIP takes it away for a moment."""
+    stale = replace(RUNNING, enabled="enabled", stamp="old", inputs="new")
+    parts = ("edge", "nginx", "keepalived", "lvs")
+    made = [step for part, found in steps(TOPOLOGIES[topology], "cp1") if part in parts for step in found]
+    units = [step for step in made if isinstance(step, Unit)]
+    due = {unit.name: unit.diff(Facts(dict.fromkeys(unit.needs(), stale)), frozenset()) for unit in units}
+    assert nginx.UNIT in due
+    assert all(due.values())
+    assert {name for name, change in due.items() if change and change.disrupts} == felt
 
 
 def test_nat_goes_to_the_proxies_own_port() -> None:

@@ -91,6 +91,15 @@ def test_guards_and_gates_have_an_effect_where_they_stand() -> None:
                 assert phase.rolling, (name, phase.phase)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_no_real_server_of_lvs_is_worked_on_while_it_gets_connections(name: str) -> None:
+    """What may interrupt it: the unit with its VIP is started anew (see test_lvs.py), or the whole host is."""
+    for phase in builtin(name).phases:
+        on_control_planes = phase.hosts in ("all", "control-plane")
+        if on_control_planes and {"lvs", "reboot"} & set(phase.components):
+            assert "out-of-lvs" in phase.around, phase.phase
+
+
 @pytest.mark.parametrize("name", ROLLOUTS)
 def test_workers_go_in_batches_and_nobody_else(name: str) -> None:
     book = in_batches(builtin(name), "20%")
