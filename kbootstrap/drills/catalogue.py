@@ -1,7 +1,18 @@
 """All drills, in the order of a suite: what costs least comes first."""
 
 from kbootstrap.drills.drill import Drill
-from kbootstrap.drills.faults import apiserver, disk, endpoint, etcd, leaders, members, network, partition, power
+from kbootstrap.drills.faults import (
+    apiserver,
+    disk,
+    endpoint,
+    etcd,
+    leaders,
+    members,
+    network,
+    partition,
+    power,
+    real_server,
+)
 from kbootstrap.errors import InvalidInput
 
 DRILLS: tuple[Drill, ...] = (
@@ -10,6 +21,7 @@ DRILLS: tuple[Drill, ...] = (
     endpoint.HAND_OVER,
     endpoint.KEEPALIVED,
     endpoint.NGINX,
+    real_server.KILL,
     etcd.LEADER_KILL,
     leaders.CONTROLLER_MANAGER,
     leaders.SCHEDULER,

@@ -48,8 +48,12 @@ def require_quorum(cluster: Cluster, drill: Drill, fault: Fault) -> None:
     if drill.breaks_quorum:
         return
     hurt = frozenset(fault.hosts)
-    for what, hosts in (("etcd members", cluster.etcd_members), ("control-plane hosts", cluster.control_planes)):
+    members = cluster.etcd_members
+    for what, hosts, needed in (
+        ("etcd members", members, len(members) // 2 + 1),
+        ("control-plane hosts", cluster.control_planes, 1),
+        ("load balancers", cluster.load_balancers, 1),
+    ):
         left = sum(host.name not in hurt for host in hosts)
-        needed = len(hosts) // 2 + 1 if what == "etcd members" else 1
         if left < len(hosts) and left < needed:
             raise Refused(f"{left} of {len(hosts)} {what} would be left, and {needed} are needed")

@@ -1,4 +1,4 @@
-"""Hears from the control-plane hosts what happens there: who takes the VIP, who leads, who notices what.
+"""Hears from control-plane hosts and load balancers what happens there: who takes the VIP, who leads, who notices what.
 
 The hosts tell it when it happens (their kernel and their journals), so that nothing is polled while requests are timed.
 """
@@ -46,6 +46,7 @@ class Hearer:
 
     host: str
     vip: str
+    """Empty for a host that does not hold it, whatever addresses it has."""
     members: Mapping[str, str]
     names: Mapping[str, str]
     """Hosts by address."""

@@ -15,6 +15,9 @@ from kbootstrap.probes.summary import Outage, outages, percentile
 
 READS = ("api-new", "api-kept")
 WRITES = kinds.WRITES
+NEW = ("api-new", "write-new")
+"""Each request on a connection of its own, through the endpoint."""
+KEPT = ("api-kept", "write-kept")
 APPLICATION = ("application",)
 
 
@@ -26,6 +29,11 @@ def outage(what: str, seconds: float, *probes: str) -> Rule:
 def unfelt(*probes: str) -> Rule:
     """No request fails."""
     return outage("requests", 0, *probes)
+
+
+def unbroken(what: str) -> Rule:
+    """No connection to the API that is open breaks: not the watch's, nor one of the probes that keep theirs."""
+    return Rule(Limit(what, 0), _unbroken)
 
 
 def reached(what: str, seconds: float) -> Rule:
@@ -79,6 +87,23 @@ def serving(seen: Observation, since: float, probes: Sequence[str]) -> float | N
         if one.ended > since
     ]
     return max(ends, default=None)
+
+
+def _unbroken(limit: Limit, course: Course) -> Measured:
+    """A kept connection that ends between two requests is not heard of; the watch is never between two."""
+    samples = course.seen.samples
+    cuts = [(at, f"the watch: {reason}") for at, reason in samples.cuts]
+    moves = [
+        (move.began + move.seconds, f"{track.name}: {move.reason}")
+        for track in samples.tracks
+        if kinds.kind_of(track.name) in KEPT
+        for move in track.moves
+    ]
+    broken = sorted(one for one in (*cuts, *moves) if one[0] > course.fault)
+    if not broken:
+        return Measured(limit, 0.0)
+    at, why = broken[0]
+    return Measured(limit, None, f"{len(broken)} broke; first, {at - course.fault:.2f} s after the fault, {why}")
 
 
 def _reached(limit: Limit, course: Course) -> Measured:

@@ -53,17 +53,23 @@ class Limit:
     """A line of a drill's budget: `seconds` that `what` may take at the most.
 
     With `probes`, what is measured is the longest outage that any of them felt; 0 seconds then mean that no request
-    may fail. Without, the drill measures it in its own way, such as the time until another leads.
+    may fail. Without, the drill measures it in its own way, such as the time until another leads; 0 seconds then mean
+    that `what` must be so.
     """
 
     what: str
     seconds: float
     probes: tuple[str, ...] = ()
 
+    @property
+    def is_demand(self) -> bool:
+        """Whether it is about something that must be so, and not about how long anything takes."""
+        return not self.seconds and not self.probes
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was found for a limit: seconds, or None for what did not come while the drill watched."""
+    """What was found for a limit: seconds, or None for what did not come while the drill watched, or was not so."""
 
     limit: Limit
     seconds: float | None

@@ -122,7 +122,8 @@ def _drill(ground: Ground, story: Story, order: Order, emit: Sink) -> DrillResul
     rate = order.rate or rates.control
     settings = ProbeSettings(
         rate=rate,
-        entry="endpoint",
+        # Load balancers are no nodes, so NodePorts are not at their address.
+        entry="nodes" if cluster.settings.endpoint.mode == "external" else "endpoint",
         watch=True,
         etcd=True,
         worker_rate=min(rates.worker, rate),
@@ -139,7 +140,8 @@ def _drill(ground: Ground, story: Story, order: Order, emit: Sink) -> DrillResul
                 raise Refused("requests fail before anything is done", failed)
             ground.chronicle.note(Kind.STEADY, f"no request failed for {BASELINE_SECONDS:.0f} s")
             journal.enter_context(_journalled(ground, story))
-            with _lookout(ground, fault(), awaits).listening(ground.lit(cluster.control_planes)):
+            heard = ground.lit((*cluster.control_planes, *cluster.vip_hosts))
+            with _lookout(ground, fault(), awaits).listening(heard):
                 strike_and_heal(ground, story, fault(), awaits)
         story.seen, story.kept_until = recording.observation(), ground.kept_until
         at = serving(story.seen, ground.chronicle.first(Kind.FAULT) or 0.0, (*READS, *WRITES))
@@ -151,12 +153,14 @@ def _drill(ground: Ground, story: Story, order: Order, emit: Sink) -> DrillResul
 def _lookout(ground: Ground, fault: Fault, awaits: Sequence[Await]) -> Lookout:
     members = {f"{one.member:x}": name for name, one in ground.status.members.items() if one is not None}
     names = {str(host.address): host.name for host in ground.cluster.hosts}
+    holders = {host.name for host in ground.cluster.vip_hosts}
 
     def hold(host: str, has: bool) -> None:
         ground.holders = ground.holders | {host} if has else ground.holders - {host}
 
     def hearer(host: str) -> Hearer:
-        return Hearer(host, ground.cluster.endpoint_host, members, names, ground.chronicle, hold)
+        vip = ground.cluster.endpoint_host if host in holders else ""  # real servers of LVS have it too
+        return Hearer(host, vip, members, names, ground.chronicle, hold)
 
     return Lookout(ground.owner.run, (longest(fault, awaits) + 600) * ground.scale, hearer)
 

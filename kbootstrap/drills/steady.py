@@ -38,11 +38,23 @@ def look(cluster: Cluster, connections: Mapping[str, Connection]) -> Steadiness:
     """One look at all hosts."""
     status = status_through(cluster, connections)
     found = [f"{trouble.where}: {trouble.what}" for trouble in degraded(status, cluster.settings)]
+    found += _misplaced(cluster, status)
     found += [
         f"the apiserver {one.server} is {one.state} for the proxies of {', '.join(one.hosts)}: {one.reason}"
         for one in status.passed_over
     ]
     return Steadiness(status, tuple(found) or _checked(cluster, connections))
+
+
+def _misplaced(cluster: Cluster, status: Status) -> list[str]:
+    """The VIP on another load balancer than the one that takes it back: it would move in the middle of the next drill.
+
+    That exactly one has it is what `status` looks at.
+    """
+    preferred = cluster.settings.load_balancer.preferred
+    if preferred is None or not status.vip_holders or preferred in status.vip_holders:
+        return []
+    return [f"the VIP is on {', '.join(status.vip_holders)}, and {preferred} is about to take it back"]
 
 
 def _checked(cluster: Cluster, connections: Mapping[str, Connection]) -> tuple[str, ...]:

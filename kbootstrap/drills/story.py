@@ -84,6 +84,8 @@ def judged(story: Story) -> DrillResult:
 
 def _over(measured: Measured) -> str:
     limit = measured.limit
+    if limit.is_demand:
+        return f"{limit.what}: not so: {measured.detail}"
     what = "did not come about" if measured.seconds is None else f"{measured.seconds:.2f} s"
     allowed = "none may fail" if limit.probes and not limit.seconds else f"{limit.seconds:g} s are allowed"
     return ": ".join(part for part in (f"{limit.what}: {what}, and {allowed}", measured.detail) if part)

@@ -2,13 +2,17 @@
 
 from kbootstrap.components import keepalived, nginx
 from kbootstrap.components.handover import turn_away
-from kbootstrap.drills.drill import Await, Drill, Fault
+from kbootstrap.drills.drill import Await, Drill, Fault, Rule
+from kbootstrap.drills.faults.holder import replaceable_holder
 from kbootstrap.drills.faults.units import start, stopped
 from kbootstrap.drills.ground import Ground
-from kbootstrap.drills.measure import READS, WRITES, outage, reached
-from kbootstrap.drills.needs import vip
+from kbootstrap.drills.measure import NEW, READS, WRITES, outage, reached, unbroken
+from kbootstrap.drills.needs import proxied_vip, vip
+from kbootstrap.model.cluster import Cluster
 
 ELSEWHERE = "another host holds the VIP"
+GO_ON = "open connections go on"
+HAND_OVER_SECONDS = 0.5
 
 
 def _elsewhere(ground: Ground) -> str | None:
@@ -20,7 +24,7 @@ KEEPALIVED = Drill(
     name="keepalived-stop",
     title="keepalived is stopped on the host that holds the VIP",
     budget=lambda _cluster: (outage("requests", 1, *READS, *WRITES),),
-    prepare=lambda ground: stopped(keepalived.UNIT, ground.holder),
+    prepare=lambda ground: stopped(keepalived.UNIT, replaceable_holder(ground)),
     needs=vip,
 )
 
@@ -28,14 +32,14 @@ NGINX = Drill(
     name="nginx-stop",
     title="The proxy is stopped on the host that holds the VIP",
     budget=lambda _cluster: (outage("requests", 2, *READS, *WRITES),),
-    prepare=lambda ground: stopped(nginx.UNIT, ground.holder, seconds=12.0),
-    needs=vip,
+    prepare=lambda ground: stopped(nginx.UNIT, replaceable_holder(ground), seconds=12.0),
+    needs=proxied_vip,
 )
 
 
 def _handed_over(ground: Ground) -> Fault:
     """As before planned work. Whoever is started anew does not take the VIP back."""
-    host = ground.holder.name
+    host = replaceable_holder(ground).name
     return Fault(
         title=f"{host} hands the VIP over",
         hosts=(host,),
@@ -44,10 +48,20 @@ def _handed_over(ground: Ground) -> Fault:
     )
 
 
+def _hand_over_budget(cluster: Cluster) -> tuple[Rule, ...]:
+    """Load balancers tell each other of connections where LVS forwards them; those through an Nginx end with it."""
+    elsewhere = reached(ELSEWHERE, 5)
+    if not cluster.load_balancers:
+        return (outage("requests", HAND_OVER_SECONDS, *READS, *WRITES), elsewhere)
+    if cluster.lvs is None or not cluster.lvs.connection_sync:
+        return (outage("new connections", HAND_OVER_SECONDS, *NEW), elsewhere)
+    return (outage("requests", HAND_OVER_SECONDS, *READS, *WRITES), elsewhere, unbroken(GO_ON))
+
+
 HAND_OVER = Drill(
     name="vip-handover",
     title="The VIP is handed over, as before planned work",
-    budget=lambda _cluster: (outage("requests", 0.5, *READS, *WRITES), reached(ELSEWHERE, 5)),
+    budget=_hand_over_budget,
     prepare=_handed_over,
     awaits=lambda _cluster: (Await(ELSEWHERE, 10, _elsewhere),),
     needs=vip,

@@ -7,10 +7,11 @@ too: a switch that loses a host loses that as well.
 from typing import Literal
 
 from kbootstrap.drills.drill import Await, Drill, Fault
+from kbootstrap.drills.faults.holder import replaceable_holder
 from kbootstrap.drills.ground import Ground
 from kbootstrap.drills.guards import NotPossible
 from kbootstrap.drills.measure import READS, WRITES, outage, reached
-from kbootstrap.drills.needs import quorum_to_spare, vip
+from kbootstrap.drills.needs import holder_to_spare
 from kbootstrap.facts.fact import read
 from kbootstrap.facts.identity import Identity
 from kbootstrap.model.cluster import Cluster, Host
@@ -21,6 +22,10 @@ TABLE = "kbootstrap_drill"
 """Everything that is cut, and nothing else."""
 
 WATCHED_SECONDS = 15.0
+CUT_SECONDS = 3.0
+DEAF_BALANCER_SECONDS = 7.0
+"""A load balancer that hears nobody keeps its VIPs for two looks at the cluster's hosts, of 2 s each and 2 s apart at
+the most (the check `proxy_useful` in keepalived.conf), and goes on announcing itself meanwhile."""
 HOLDER = "one VIP holder, on the majority's side"
 HOLDER_SECONDS = 20.0
 """Until then the host that is cut off has noticed it; nobody reaches it anyway."""
@@ -57,7 +62,7 @@ JOINED = f"nft delete table netdev {TABLE} 2>/dev/null || true"
 
 
 def _prepared(ground: Ground, direction: Direction) -> Fault:
-    host = ground.holder
+    host = replaceable_holder(ground)
     seen = read(ground.connections[host.name], (Identity(),))[Identity()]
     interface = seen.interface_of(host.address)
     if interface is None:
@@ -88,19 +93,19 @@ def _drill(name: str, title: str, direction: Direction) -> Drill:
     return Drill(
         name=name,
         title=title,
-        budget=lambda _cluster: (
-            outage("reads", 3, *READS),
-            outage("writes", 3, *WRITES),
+        budget=lambda cluster: (
+            outage("reads", _allowed(cluster, direction), *READS),
+            outage("writes", _allowed(cluster, direction), *WRITES),
             reached(HOLDER, HOLDER_SECONDS),
         ),
         prepare=lambda ground: _prepared(ground, direction),
         awaits=lambda _cluster: (Await(HOLDER, HOLDER_SECONDS, _one_holder),),
-        needs=_needs,
+        needs=holder_to_spare,
     )
 
 
-def _needs(cluster: Cluster) -> str | None:
-    return vip(cluster) or quorum_to_spare(cluster)
+def _allowed(cluster: Cluster, direction: Direction) -> float:
+    return DEAF_BALANCER_SECONDS if cluster.load_balancers and direction == "inbound" else CUT_SECONDS
 
 
 BOTH = _drill("partition", "The host that holds the VIP is cut off the network", "both")

@@ -3,11 +3,12 @@
 import json
 from typing import Any
 
-from kbootstrap.drills.drill import Await, Drill, Fault
+from kbootstrap.drills.drill import Await, Drill, Fault, Rule
+from kbootstrap.drills.faults.holder import replaceable_holder
 from kbootstrap.drills.ground import Ground
 from kbootstrap.drills.guards import NotPossible
 from kbootstrap.drills.measure import READS, WRITES, outage, reached, steady
-from kbootstrap.drills.needs import power, quorum_to_spare, several_workers, vip
+from kbootstrap.drills.needs import holder_to_spare, power, several_workers
 from kbootstrap.facts.api import ask
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.probes.application import NAME, PREFIX, Application
@@ -38,16 +39,18 @@ def off(ground: Ground, *hosts: str, seconds: float) -> Fault:
     return Fault(title, hosts, strike=dict.fromkeys(hosts, SYSRQ), seconds=seconds, cuts_power=True)
 
 
-def _holder_needs(cluster: Cluster) -> str | None:
-    return power(cluster) or vip(cluster) or quorum_to_spare(cluster)
+def _holder_budget(cluster: Cluster) -> tuple[Rule, ...]:
+    """With a control-plane host etcd's leader may be gone, too; with a load balancer it is the VIP alone that moves."""
+    reads, writes = (2, 2) if cluster.load_balancers else (3, 5)
+    return (outage("reads", reads, *READS), outage("writes", writes, *WRITES))
 
 
 VIP_HOLDER = Drill(
     name="vip-holder-power-off",
     title="The host that holds the VIP loses its power",
-    budget=lambda _cluster: (outage("reads", 3, *READS), outage("writes", 5, *WRITES)),
-    prepare=lambda ground: off(ground, ground.holder.name, seconds=15.0),
-    needs=_holder_needs,
+    budget=_holder_budget,
+    prepare=lambda ground: off(ground, replaceable_holder(ground).name, seconds=15.0),
+    needs=lambda cluster: power(cluster) or holder_to_spare(cluster),
 )
 
 

@@ -17,11 +17,15 @@ def duration(seconds: float | None) -> str:
 
 def allowed(limit: Limit) -> str:
     """A line of a budget for people."""
+    if limit.is_demand:
+        return "must be"
     return "none" if limit.probes and not limit.seconds else f"{limit.seconds:g} s"
 
 
 def found(measured: Measured) -> str:
     """What was measured for a limit, for people."""
+    if measured.limit.is_demand:
+        return "yes" if measured.within else "no"
     if measured.seconds is None:
         return "not while it was watched"
     if measured.limit.probes and not measured.seconds:

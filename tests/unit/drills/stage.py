@@ -33,7 +33,7 @@ HEAL = re.compile(r"set -u\n\[ -e /var/lib/kbootstrap/drill/undo.sh \].*", re.DO
 
 
 def status(cluster: Cluster = VIP) -> Status:
-    """A steady cluster: cp1 holds the VIP and leads everything."""
+    """A steady cluster: cp1 leads everything, and it or lb1 holds the VIP."""
     members = {host.name: number + 1 for number, host in enumerate(cluster.etcd_members)}
     parts = [
         SimpleNamespace(host=host.name, unit=unit, leads=host.name == "cp1")
@@ -41,7 +41,7 @@ def status(cluster: Cluster = VIP) -> Status:
         for host in cluster.control_planes
     ]
     found = SimpleNamespace(
-        vip_holders=("cp1",),
+        vip_holders=tuple(host.name for host in cluster.vip_hosts[:1]),
         members={name: SimpleNamespace(member=one, leader=1, version="3.6.6") for name, one in members.items()},
         parts=tuple(parts),
     )
@@ -63,7 +63,7 @@ class Stage:
         self.ground = Ground(
             self.cluster, connections, OWNER, self.chronicle, self.power, status(self.cluster), ExitStack()
         )
-        self.ground.holders = frozenset({"cp1"})
+        self.ground.holders = frozenset(self.ground.status.vip_holders)
         self.ground.recording = Recording(("api-new",))
 
     def arms(self, *hosts: str) -> None:

@@ -53,6 +53,8 @@ def test_a_degraded_cluster_is_not_hurt_further() -> None:
         (TOPOLOGIES["external-etcd"], ("etcd1", "etcd2"), "1 of 3 etcd members"),
         (TOPOLOGIES["five-etcd"], ("cp1", "cp2"), None),
         (TOPOLOGIES["five-etcd"], ("cp1", "cp2", "cp3"), "2 of 5 etcd members"),
+        (TOPOLOGIES["load-balancers"], ("lb1",), None),
+        (TOPOLOGIES["load-balancers"], ("lb1", "lb2"), "0 of 2 load balancers"),
     ],
 )
 def test_who_is_left_can_go_on(cluster: Cluster, hosts: tuple[str, ...], refused: str | None) -> None:
@@ -78,9 +80,10 @@ def test_names() -> None:
 
 def test_every_drill_has_a_budget_and_awaits_only_what_counts() -> None:
     for one in DRILLS:
-        limits = {rule.limit.what for rule in one.budget(VIP)}
-        assert limits
-        assert {awaited.what for awaited in one.awaits(VIP)} <= limits
+        for cluster in TOPOLOGIES.values():
+            limits = {rule.limit.what for rule in one.budget(cluster)}
+            assert limits
+            assert {awaited.what for awaited in one.awaits(cluster)} <= limits
 
 
 def test_what_is_not_possible_is_known_from_the_inventory() -> None:

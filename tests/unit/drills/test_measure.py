@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,13 +17,14 @@ from kbootstrap.drills.measure import (
     serving,
     silence,
     steady,
+    unbroken,
     unfelt,
     watched,
 )
 from kbootstrap.drills.result import Kind, Measured, Moment
 from kbootstrap.probes.ledger import Verdict
 from kbootstrap.probes.recording import Observation
-from kbootstrap.probes.samples import Samples, Track
+from kbootstrap.probes.samples import Move, Samples, Track
 from kbootstrap.probes.spec import object_name
 from tests.unit.drills.stage import observation, track
 
@@ -100,6 +102,24 @@ def test_what_is_awaited() -> None:
 
 def test_how_long_it_took_to_be_steady_again() -> None:
     assert measured(steady("healthy", 60), observation(track("api-new", GRID))).seconds == 3.0
+
+
+@pytest.mark.parametrize(
+    ("cuts", "moves", "broke"),
+    [
+        ([], [], ""),
+        ([(3.9, "silent")], [Move(1, 3.9, 0.05, "reset")], ""),
+        ([(4.5, "silent")], [], "1 broke; first, 0.50 s after the fault, the watch: silent"),
+        ([(4.5, "silent")], [Move(1, 4.1, 0.1, "reset")], "2 broke; first, 0.20 s after the fault, api-kept: reset"),
+        ([], [Move(1, 3.9, 0.2, "reset")], "1 broke; first, 0.10 s after the fault, api-kept: reset"),
+    ],
+)
+def test_connections_that_break(cuts: list[tuple[float, str]], moves: list[Move], broke: str) -> None:
+    seen = observation(track("api-kept", GRID), track("application", GRID))
+    seen.samples.cuts, seen.samples.tracks[0].moves = cuts, moves
+    seen.samples.tracks[1].moves = [Move(1, 5.0, 0.1, "of no concern")]
+    found = measured(unbroken("open connections go on"), seen)
+    assert (found.within, found.detail) == (not broke, broke)
 
 
 def test_the_first_good_request_after_the_last_that_failed() -> None:

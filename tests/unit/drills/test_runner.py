@@ -1,5 +1,6 @@
 """A drill from one end to the other, on hosts that are played: what refuses it, what it finds, what it leaves."""
 
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import pytest
 from kbootstrap.drills import runner, striking
 from kbootstrap.drills.drill import Drill, Fault
 from kbootstrap.drills.ground import Ground
+from kbootstrap.drills.measure import unbroken
 from kbootstrap.drills.result import DrillResult, Kind, Verdict
 from kbootstrap.drills.runner import Order, run_drill
 from kbootstrap.drills.steady import Steadiness
@@ -25,6 +27,7 @@ from kbootstrap.probes.samples import Samples
 from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows.probing import ProbeSettings
 from tests.fakes import FakeConnection
+from tests.golden.sites import TOPOLOGIES
 from tests.unit.drills.stage import ARM, HEAL, VIP, drill, status, track
 
 CLUSTER = replace(VIP, settings=VIP.settings.model_copy(update={"drills": Drills(production=False)}))
@@ -36,6 +39,7 @@ FAULT = Fault("kill x on cp2", ("cp2",), {"cp2": STRIKE}, {"cp2": "systemctl sta
 class World:
     """What a drill meets: hosts, a cluster's condition, what the probes see."""
 
+    cluster: Cluster = CLUSTER
     unreachable: Mapping[str, KbootstrapError] = field(default_factory=dict)
     troubles: list[tuple[str, ...]] = field(default_factory=list)
     """At each look; none any more when they are used up."""
@@ -44,13 +48,19 @@ class World:
     """When requests of `write-new` began that were acknowledged."""
     failed: list[str] = field(default_factory=list)
     """Why requests fail before anything is done."""
+    cuts: list[tuple[float, str]] = field(default_factory=list)
+    """When the watch broke, and why."""
     locked: bool = False
     probed: bool = False
+    entry: str = ""
+    """Where the probes were told to ask for the application."""
+    tells: Mapping[str, str] = field(default_factory=dict)
+    """What hosts say of their addresses while they are listened to."""
     spared: Collection[str] = ()
     """To whom the probes were told that something will be done."""
 
     def __post_init__(self) -> None:
-        self.hosts = {host.name: FakeConnection(host.name) for host in CLUSTER.hosts}
+        self.hosts = {host.name: FakeConnection(host.name) for host in self.cluster.hosts}
         lock = re.compile("(?s)umask 022.*flock.*")
         for host in self.hosts.values():
             host.expect(ARM)
@@ -58,7 +68,7 @@ class World:
             host.expect(f"set -eu\n{STRIKE}\n")
             host.expect(lock, "busy" if self.locked else "held\n")
             host.expect(re.compile("(?s).*mark.json.*"), "\x1e\n0123456789abcdef\n")
-            host.expect(re.compile("(?s).*monitor address.*"), "listens\n")
+            host.expect(re.compile("(?s).*monitor address.*"), f"listens\n{self.tells.get(host.name, '')}\n")
             host.expect(re.compile("rm -rf /run/kbootstrap/lookout-.*"))
             host.expect(re.compile(".*journal.jsonl.*"))
 
@@ -67,15 +77,15 @@ class World:
         yield dict(self.hosts), self.unreachable
 
     def look(self, _cluster: Cluster, _connections: object) -> Steadiness:
-        return Steadiness(status(CLUSTER), self.troubles.pop(0) if self.troubles else ())
+        return Steadiness(status(self.cluster), self.troubles.pop(0) if self.troubles else ())
 
     @contextmanager
     def probing(
         self, _cluster: Cluster, _connections: object, _emit: Sink, settings: ProbeSettings
     ) -> Iterator[Recording]:
-        self.probed, self.spared = True, settings.hurt()
+        self.probed, self.spared, self.entry = True, settings.hurt(), settings.entry
         recording = Recording(())
-        recording._samples = Samples([track("api-new", []), track("write-new", self.written)])
+        recording._samples = Samples([track("api-new", []), track("write-new", self.written)], cuts=self.cuts)
         yield recording
         recording.ledgers = (ledger.Verdict("the API", 10, 0, 0, self.lost),)
 
@@ -126,11 +136,55 @@ def test_it_passes(world: World) -> None:
     assert all(host.held == [] for host in world.hosts.values())
 
 
+SHOWN = "2: {}    inet 198.18.0.100/32 scope global {}\\       valid_lft forever preferred_lft forever"
+
+
+@pytest.mark.parametrize(
+    ("topology", "entry", "listened", "moved"),
+    [
+        ("vip", "endpoint", ["cp1", "cp2", "cp3"], ["cp2"]),
+        ("local", "endpoint", ["cp1", "cp2", "cp3"], []),
+        ("external-endpoint", "nodes", ["cp1", "cp2", "cp3"], []),
+        ("load-balancers", "nodes", ["cp1", "cp2", "cp3", "lb1", "lb2"], ["lb2"]),
+        ("lvs-dr", "nodes", ["cp1", "cp2", "cp3", "lb1", "lb2"], ["lb2"]),
+    ],
+)
+def test_whose_vip_it_is_and_where_applications_are(
+    topology: str, entry: str, listened: list[str], moved: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A real server of LVS gets the VIP, too, when its unit starts: that is no hand-over."""
+    there = TOPOLOGIES[topology]
+    cluster = replace(there, settings=there.settings.model_copy(update={"drills": Drills(production=False)}))
+    tells = {"cp2": SHOWN.format("lo", "lo"), "lb2": SHOWN.format("eth0", "eth0")}
+    made = World(cluster, tells=tells)
+    enter(made, monkeypatch, tmp_path)
+    result = run(cluster=cluster)
+    assert result.verdict is Verdict.PASSED
+    assert (made.entry, made.done("monitor address")) == (entry, listened)
+    assert [moment.host for moment in result.moments if moment.kind is Kind.VIP_MOVED] == moved
+    assert ("VRRP interval" in result.setting) == bool(moved)
+    assert ("LVS" in result.setting, "load balancers" in result.setting["hosts"]) == (
+        topology == "lvs-dr",
+        "lb1" in listened,
+    )
+
+
 def test_every_host_notes_that_it_began_and_how_it_ended(world: World) -> None:
     run()
     for host in world.hosts.values():
         noted = [line for line in host.commands if "journal.jsonl" in line]
         assert ['"started"' in noted[0], '"ok"' in noted[-1], len(noted)] == [True, True, 2]
+
+
+@pytest.mark.parametrize("cuts", [[], [(math.inf, "silent")]])
+def test_what_must_be_so_and_is_not_fails_it(world: World, cuts: list[tuple[float, str]]) -> None:
+    world.cuts = cuts
+    result = run(drill(lambda _ground: FAULT, unbroken("open connections go on")))
+    assert (result.verdict is Verdict.FAILED) == bool(cuts)
+    assert [problem.partition(";")[0] for problem in result.problems] == [
+        "open connections go on: not so: 1 broke" for _ in cuts
+    ]
+    assert result.outage is None
 
 
 @pytest.mark.parametrize("lost", [(), ("write-new-0000007",)])

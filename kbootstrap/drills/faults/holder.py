@@ -1,0 +1,23 @@
+"""The host that holds the VIP, which is about to be lost."""
+
+from kbootstrap.drills.ground import Ground
+from kbootstrap.drills.guards import Refused
+from kbootstrap.model.cluster import Host
+from kbootstrap.workflows.guards.addresses import FIT
+
+
+def replaceable_holder(ground: Ground) -> Host:
+    """Who holds the VIP, when another host would take it now: the same is asked before a holder is booted anew.
+
+    Raises NotPossible where nobody holds it, and Refused where nobody else would.
+    """
+    holder = ground.holder
+    others = [host.name for host in ground.cluster.vip_hosts if host != holder]
+    fit = ground.on(others, lambda _name, host: host.run(FIT).ok)
+    if not any(fit.values()):
+        raise Refused(
+            f"no other host would take the VIP from {holder.name}",
+            [f"{name}: keepalived does not run, or one of its checks fails" for name in others],
+            hint="`kbootstrap status` says what is wrong with them",
+        )
+    return holder
