@@ -14,6 +14,7 @@ import pytest
 from kbootstrap.lab.spec import standard
 from tests.e2e.bed import Bed
 from tests.e2e.conftest import PREFIX, BedFactory, wait_until
+from tests.e2e.drilling import require_passed
 from tests.e2e.probe import Probe, probing
 
 pytestmark = pytest.mark.long
@@ -181,3 +182,10 @@ def test_a_real_server_without_power(bed: Bed) -> None:
     bed.lab.power_on("cp2")
     bed.lab.wait_ssh(["cp2"])
     wait_until(lambda: len(servers(bed, "lb1")) == 3, seconds=120, what="cp2 is back in the table")
+
+
+def test_the_drill_of_a_real_server(bed: Bed) -> None:
+    """Those of the VIP are not run here: emulated load balancers are slower than their budgets."""
+    wait_for_lb1(bed)
+    wait_until(lambda: bed.run("status").code == 0, seconds=120, what="the cluster is healthy")
+    require_passed(bed, "real-server-kill")
