@@ -18,7 +18,7 @@ def duration(seconds: float | None) -> str:
 def allowed(limit: Limit) -> str:
     """A line of a budget for people."""
     if limit.is_demand:
-        return "must be"
+        return "always"
     return "none" if limit.probes and not limit.seconds else f"{limit.seconds:g} s"
 
 

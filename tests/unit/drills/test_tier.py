@@ -177,7 +177,7 @@ def test_budgets(drill: Drill, cluster: Cluster, budget: dict[str, float]) -> No
 
 def test_something_that_must_be_so_is_told_as_such() -> None:
     demand = Limit(endpoint.GO_ON, 0)
-    assert allowed(demand) == "must be"
+    assert allowed(demand) == "always"
     assert [found(Measured(demand, seconds)) for seconds in (0.0, None)] == ["yes", "no"]
     assert not Measured(demand, None).within
 
