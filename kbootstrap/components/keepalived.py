@@ -1,6 +1,6 @@
 """keepalived: one host holds the virtual IP, and another takes it within a second."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import PurePosixPath
@@ -15,7 +15,7 @@ from kbootstrap.components.service import NETWORKING, NODE_OOM_SCORE, Service, u
 from kbootstrap.components.site import Site
 from kbootstrap.errors import PreflightFailed
 from kbootstrap.facts.identity import Identity
-from kbootstrap.model.cluster import Cluster
+from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.model.load_balancer import Lvs
 from kbootstrap.pki import paths
 from kbootstrap.render.renderer import render
@@ -72,6 +72,23 @@ class LvsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """How often keepalived asks whether the host is of use, in seconds, and after how many answers it believes them."""
+
+    why: str
+    interval: int
+    timeout: int
+    fall: int
+    rise: int
+
+
+USEFUL_PROXY = Look("The local proxy reaches no apiserver that is ready: this host may be cut off.", 2, 6, 2, 1)
+USEFUL_BALANCER = Look(
+    "No host of the cluster answers: this one is cut off, perhaps in one direction only.", 1, 10, 1, 2
+)
+
+
+@dataclass(frozen=True, slots=True)
 class KeepalivedConfig:
     """VRRP between the hosts that may hold the virtual IPs.
 
@@ -87,7 +104,7 @@ class KeepalivedConfig:
     interface: str
     advert_interval: float
     instances: tuple[VrrpInstance, ...]
-    useful: str
+    useful: Look
     others_script: PurePosixPath | None
     """None where too few others are there to tell who is cut off."""
     lvs: "LvsConfig | None"
@@ -130,12 +147,6 @@ class _Masquerade:
     servers: tuple[IPv4Address, ...]
     port: int = BALANCED_PORT
     table: str = MASQUERADE_TABLE
-
-
-@dataclass(frozen=True, slots=True)
-class _Connected:
-    behind: tuple[str, ...]
-    patience: float = 2
 
 
 def keepalived(site: Site) -> list[Step]:
@@ -199,29 +210,30 @@ def _useful_script(site: Site) -> bytes:
     On the control plane: whether a ready apiserver answers. Load balancers have applications as well, which go on
     without any apiserver: there it is whether any host of the cluster answers at all.
     """
-    endpoint = site.cluster.settings.endpoint
-    if not site.host.is_load_balancer:
-        return render("keepalived/useful.sh.j2", _Useful(endpoint.port, paths.CA_CERTIFICATE))
-    apiservers = [f"{host.address}/{endpoint.port}" for host in site.cluster.control_planes]
-    workers = [f"{host.address}/{KUBELET_PORT}" for host in site.cluster.nodes if not host.is_control_plane]
-    return render("keepalived/connected.sh.j2", _Connected((*apiservers, *workers[:ASKED_WORKERS])))
+    if site.host.is_load_balancer:
+        return render("keepalived/others.sh.j2", _asked(site.cluster, site.cluster.nodes))
+    port = site.cluster.settings.endpoint.port
+    return render("keepalived/useful.sh.j2", _Useful(port, paths.CA_CERTIFICATE))
 
 
 def _others(site: Site) -> _Others | None:
     """Whom a control-plane host asks. None where only one could be asked, whose silence says nothing of this host, and
     where no other could have the VIP.
 
-    A load balancer has `_Connected` for that.
+    For a load balancer that is what makes it useful.
     """
     nodes = [node for node in site.cluster.nodes if node != site.host]
-    control_planes = [node.address for node in nodes if node.is_control_plane]
-    if site.host.is_load_balancer or not control_planes or len(nodes) < LEAST_OTHERS:
+    if site.host.is_load_balancer or len(nodes) < LEAST_OTHERS or not any(node.is_control_plane for node in nodes):
         return None
+    return _asked(site.cluster, nodes)
+
+
+def _asked(cluster: Cluster, nodes: Sequence[Host]) -> _Others:
+    control_planes = [node.address for node in nodes if node.is_control_plane]
     workers = [node.address for node in nodes if not node.is_control_plane]
     asked = (*control_planes, *workers[:ASKED_WORKERS])
-    port = site.cluster.settings.endpoint.port
     # A kube-proxy answers only when it has found the API, perhaps by the VIP; a kubelet does without.
-    apiservers = (f"https://{address}:{port}/livez" for address in control_planes)
+    apiservers = (f"https://{address}:{cluster.settings.endpoint.port}/livez" for address in control_planes)
     kubelets = (f"https://{address}:{KUBELET_PORT}/healthz" for address in asked)
     return _Others(
         nodes=tuple(f"http://{address}:{KUBE_PROXY_PORT}/livez" for address in asked),
@@ -249,9 +261,7 @@ def _config(site: Site) -> KeepalivedConfig:
         instances=tuple(_instances(site)),
         lvs=_lvs(site.cluster, site.cluster.lvs),
         tracks_proxies=bool(_tracked(site)),
-        useful="This host reaches nobody of the cluster: it may be cut off."
-        if is_tier
-        else "The local proxy reaches no apiserver that is ready: this host may be cut off.",
+        useful=USEFUL_BALANCER if is_tier else USEFUL_PROXY,
         others_script=OTHERS_SCRIPT if _others(site) else None,
     )
 

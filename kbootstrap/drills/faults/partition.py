@@ -14,7 +14,7 @@ from kbootstrap.drills.measure import READS, WRITES, outage, reached
 from kbootstrap.drills.needs import holder_to_spare
 from kbootstrap.facts.fact import read
 from kbootstrap.facts.identity import Identity
-from kbootstrap.model.cluster import Cluster, Host
+from kbootstrap.model.cluster import Host
 
 Direction = Literal["both", "inbound", "outbound"]
 
@@ -23,9 +23,6 @@ TABLE = "kbootstrap_drill"
 
 WATCHED_SECONDS = 15.0
 CUT_SECONDS = 3.0
-DEAF_BALANCER_SECONDS = 7.0
-"""A load balancer that hears nobody keeps its VIPs for two looks at the cluster's hosts, of 2 s each and 2 s apart at
-the most (the check `proxy_useful` in keepalived.conf), and goes on announcing itself meanwhile."""
 HOLDER = "one VIP holder, on the majority's side"
 HOLDER_SECONDS = 20.0
 """Until then the host that is cut off has noticed it; nobody reaches it anyway."""
@@ -93,19 +90,15 @@ def _drill(name: str, title: str, direction: Direction) -> Drill:
     return Drill(
         name=name,
         title=title,
-        budget=lambda cluster: (
-            outage("reads", _allowed(cluster, direction), *READS),
-            outage("writes", _allowed(cluster, direction), *WRITES),
+        budget=lambda _cluster: (
+            outage("reads", CUT_SECONDS, *READS),
+            outage("writes", CUT_SECONDS, *WRITES),
             reached(HOLDER, HOLDER_SECONDS),
         ),
         prepare=lambda ground: _prepared(ground, direction),
         awaits=lambda _cluster: (Await(HOLDER, HOLDER_SECONDS, _one_holder),),
         needs=holder_to_spare,
     )
-
-
-def _allowed(cluster: Cluster, direction: Direction) -> float:
-    return DEAF_BALANCER_SECONDS if cluster.load_balancers and direction == "inbound" else CUT_SECONDS
 
 
 BOTH = _drill("partition", "The host that holds the VIP is cut off the network", "both")
