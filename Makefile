@@ -67,11 +67,12 @@ test-backups: $(VENV)/.installed lab-packages test-packages ## Backups with a re
 
 test-drills: $(VENV)/.installed lab-packages test-packages ## Every failover drill, and that each can fail, on hosts of their own
 	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"
-	@$(BIN)/pytest -m long tests/e2e/test_drills.py tests/e2e/test_drills_fail.py tests/e2e/test_schedules.py
+	@$(BIN)/pytest -m long tests/e2e/test_drills.py tests/e2e/test_drills_fail.py \
+	  tests/e2e/test_schedules.py tests/e2e/test_drills_tier.py
 
-test-load-balancers: $(VENV)/.installed lab-packages test-packages ## Two load balancers, applications, drills, on hosts of their own
+test-load-balancers: $(VENV)/.installed lab-packages test-packages ## Two load balancers, applications, a power cut, on hosts of their own
 	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"
-	@$(BIN)/pytest -m long tests/e2e/test_load_balancers.py tests/e2e/test_drills_tier.py
+	@$(BIN)/pytest -m long tests/e2e/test_load_balancers.py
 
 test-mixed: $(VENV)/.installed lab-packages test-packages ## Load balancers as virtual machines, LVS on a kernel that has it
 	@scripts/install-packages qemu-system-x86
