@@ -166,7 +166,7 @@ def test_one_of_two_others_is_enough() -> None:
         (endpoint.HAND_OVER, DR, {"requests": 0.5, endpoint.ELSEWHERE: 5, endpoint.GO_ON: 0}),
         (endpoint.HAND_OVER, UNSYNCED, {"new connections": 0.5, endpoint.ELSEWHERE: 5}),
         (partition.INBOUND, VIP, {"reads": 3, "writes": 3, partition.HOLDER: 20}),
-        (partition.INBOUND, NGINX, {"reads": 7, "writes": 7, partition.HOLDER: 20}),
+        (partition.INBOUND, NGINX, {"reads": 3, "writes": 3, partition.HOLDER: 20}),
         (partition.OUTBOUND, NGINX, {"reads": 3, "writes": 3, partition.HOLDER: 20}),
         (real_server.KILL, DR, {"new connections": 5, real_server.OUT: 5}),
     ],
