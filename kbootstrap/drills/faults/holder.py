@@ -3,7 +3,7 @@
 from kbootstrap.drills.ground import Ground
 from kbootstrap.drills.guards import Refused
 from kbootstrap.model.cluster import Host
-from kbootstrap.workflows.guards.addresses import FIT
+from kbootstrap.workflows.guards.addresses import anybody_fit
 
 
 def replaceable_holder(ground: Ground) -> Host:
@@ -12,12 +12,11 @@ def replaceable_holder(ground: Ground) -> Host:
     Raises NotPossible where nobody holds it, and Refused where nobody else would.
     """
     holder = ground.holder
-    others = [host.name for host in ground.cluster.vip_hosts if host != holder]
-    fit = ground.on(others, lambda _name, host: host.run(FIT).ok)
-    if not any(fit.values()):
+    others = [host for host in ground.cluster.vip_hosts if host != holder]
+    if not anybody_fit(ground.lit(others)):
         raise Refused(
             f"no other host would take the VIP from {holder.name}",
-            [f"{name}: keepalived does not run, or one of its checks fails" for name in others],
+            [f"{host.name}: keepalived does not run, or one of its checks fails" for host in others],
             hint="`kbootstrap status` says what is wrong with them",
         )
     return holder

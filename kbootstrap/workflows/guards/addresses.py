@@ -1,6 +1,6 @@
 """A host's virtual IPs on another one: handed over, which clients hardly notice, and not lost."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import IPv4Address
 
@@ -26,6 +26,11 @@ FIT = f"{ACTIVE} && {ALIVE_SCRIPT} && {USEFUL_SCRIPT}"
 SHOW = "ip -4 -oneline address"
 
 
+def anybody_fit(others: Mapping[str, Connection]) -> bool:
+    """Whether any of these hosts would take a virtual IP now."""
+    return any(on_all(others, lambda _name, host: host.run(FIT).ok).values())
+
+
 @contextmanager
 def vips_elsewhere(scene: Scene) -> Iterator[None]:
     """The host holds no virtual IP. After a failure it takes none until it is worked on again, or booted.
@@ -39,7 +44,7 @@ def vips_elsewhere(scene: Scene) -> Iterator[None]:
         return
     others = {host.name: scene.connections[host.name] for host in holders if host.name in scene.connections}
     del others[scene.host.name]
-    if not any(on_all(others, lambda _name, host: host.run(FIT).ok).values()):
+    if not anybody_fit(others):
         raise CheckFailed(
             "no other host would take its virtual IPs",
             host=scene.host.name,
