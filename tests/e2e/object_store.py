@@ -5,6 +5,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,8 @@ class ObjectStore:
             start_new_session=True,
         )
         # As if it were on another machine: it takes no processor from the hosts (man 7 sched, autogroup).
-        Path(f"/proc/{self._process.pid}/autogroup").write_text("19")
+        with suppress(OSError):  # where the kernel has no such groups
+            Path(f"/proc/{self._process.pid}/autogroup").write_text("19")
         for _ in range(100):
             try:
                 urllib.request.urlopen(self.url, timeout=1)

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
-from shutil import rmtree
 from statistics import median
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import pyrage  # type: ignore[import-untyped]
@@ -47,8 +46,8 @@ writes wait for a processor, with a backup or without."""
 QUIET_SECONDS = 8.0
 """Before a backup, to know what writes take without one."""
 BACKUPS = 5
-"""Of each kind. Single writes take 0.25 s here without any backup, too; but what a backup does to them comes again in
-the same phase, so the median of each phase counts."""
+"""Of each kind. Single writes take 0.25 s here without any backup, too: what is usual in each phase is judged, by its
+median. Single longer ones are in the notes."""
 WHOLE = "backup"
 """The phase around all others."""
 STALL_SECONDS = 0.2
@@ -72,16 +71,17 @@ def loaded(beds: BedFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     identity = folder / "key.txt"
     identity.write_text(f"{key}\n")
     bed = beds(standard(name=f"{PREFIX}bak", subnet=SUBNET, control_planes=3, workers=0))
-    memory = Path(mkdtemp(prefix=PREFIX, dir=MEMORY))
-    store = ObjectStore(memory, str(SUBNET[1]))
-    target = bucket_target(store, "backups", bed.folder)
-    bed.write({"backup": {"recipients": [str(key.to_public())], "targets": {"offsite": target}}})
-    store.start()
-    bed.run("up").expect(0, "is ready")
-    bed.note(f"{OBJECTS} objects written in {fill(bed):.0f} s")
-    yield Loaded(bed, identity)
-    store.stop()
-    rmtree(memory)
+    with TemporaryDirectory(prefix=PREFIX, dir=MEMORY) as memory:
+        store = ObjectStore(Path(memory), str(SUBNET[1]))
+        target = bucket_target(store, "backups", bed.folder)
+        bed.write({"backup": {"recipients": [str(key.to_public())], "targets": {"offsite": target}}})
+        store.start()
+        try:
+            bed.run("up").expect(0, "is ready")
+            bed.note(f"{OBJECTS} objects written in {fill(bed):.0f} s")
+            yield Loaded(bed, identity)
+        finally:
+            store.stop()
 
 
 def fill(bed: Bed) -> float:

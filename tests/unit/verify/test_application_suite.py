@@ -17,11 +17,10 @@ from kbootstrap.model.cluster import Cluster
 from kbootstrap.pki.create import create_pki
 from kbootstrap.pki.issue import issue
 from kbootstrap.pki.spec import CertificateSpec
-from kbootstrap.transport.connection import COMMAND_TIMEOUT, Result
 from kbootstrap.verify.catalogue import cluster_suites
 from kbootstrap.verify.report import CLUSTER, Outcome
 from tests.golden.sites import TOPOLOGIES
-from tests.local_host import shell
+from tests.local_host import LocalConnection
 from tests.unit.verify.world import failed_tests, outcomes_of
 
 SUITE = "cluster/test_applications.py"
@@ -40,19 +39,6 @@ GOOD: Mapping[str, str] = {
 
 
 @dataclass
-class Asking:
-    """A host whose scripts are run here."""
-
-    name: str
-
-    def run_script(self, script: str, *, timeout: float = COMMAND_TIMEOUT) -> Result:
-        return shell(script)
-
-    def run(self, command: str, *, timeout: float = COMMAND_TIMEOUT) -> Result:
-        raise AssertionError(f"not declared: {command}")
-
-
-@dataclass
 class World:
     """The cluster, and what curl says."""
 
@@ -65,7 +51,7 @@ class World:
         cases = " ".join(f"{url}) {answer} ;;" for url, answer in said.items())
         (self.folder / "curl").write_text(CURL.format(cases=cases))
         (self.folder / "curl").chmod(0o755)
-        return outcomes_of(CLUSTER, [SUITE], {"w1": Asking("w1")}, cluster=self.cluster)  # type: ignore[dict-item]
+        return outcomes_of(CLUSTER, [SUITE], {"w1": LocalConnection("w1")}, cluster=self.cluster)  # type: ignore[dict-item]
 
     @property
     def asked(self) -> str:
