@@ -46,8 +46,8 @@ writes wait for a processor, with a backup or without."""
 QUIET_SECONDS = 8.0
 """Before a backup, to know what writes take without one."""
 BACKUPS = 5
-"""Of each kind. Single writes take 0.25 s here without any backup, too: what is usual for a whole backup is judged, by the
-median. Single longer ones are in the notes."""
+"""Of each kind. Single writes take 0.25 s here without any backup, too: the median of whole backups is judged. What
+was longer is in the notes."""
 WHOLE = "backup"
 """The phase around all others."""
 STALL_SECONDS = 0.2
