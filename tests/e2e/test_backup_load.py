@@ -43,15 +43,14 @@ THREADS = 8
 RATE = 10.0
 """Writes a second of each of two probes. Five probes at twice that rate keep two processors three quarters busy: then
 writes wait for a processor, with a backup or without."""
-QUIET_SECONDS = 8.0
-"""Before a backup, to know what writes take without one."""
-BACKUPS = 5
-"""Of each kind. Single writes take 0.25 s here without any backup, too: the median of whole backups is judged. What
-was longer is in the notes."""
-WHOLE = "backup"
-"""The phase around all others."""
+BACKUPS = 6
+"""Of each kind, and as many quiet times of the same length, in turns: single writes take 0.25 s here with nothing else
+going on, too."""
+AFTER_SECONDS = 2.0
+QUIET, WHOLE = "nothing", "backup"
+"""The time before a backup, and the phase around all others."""
 STALL_SECONDS = 0.2
-"""What a write may take longer than without a backup."""
+"""What a write may take longer than without a backup: the usual one (median), and the slowest of all."""
 MEMORY = Path("/dev/shm")
 """Where the object store has its objects. It stands for one elsewhere; on this disk it would hold up etcd's writes."""
 
@@ -126,16 +125,16 @@ def database_bytes(bed: Bed) -> int:
     return int(status[0]["Status"]["dbSize"])
 
 
-def watched(bed: Bed, work: Callable[[Sink], object]) -> Observation:
-    """What clients see while something is done, and for a while before and after it."""
+def watched(bed: Bed, quiet: float, work: Callable[[Sink], object]) -> Observation:
+    """What clients see for so many seconds, then while something is done, and for a moment after it."""
     cluster = load(bed.inventory)
     with (
         connected(cluster) as connections,
         probed(cluster, connections, ignore, ProbeSettings(rate=RATE)) as recording,
     ):
-        time.sleep(QUIET_SECONDS)
+        time.sleep(quiet)
         work(recording.watch(ignore))
-        time.sleep(QUIET_SECONDS / 4)
+        time.sleep(AFTER_SECONDS)
     return recording.observation()
 
 
@@ -153,7 +152,7 @@ def slowest_write(seen: Observation, began: float, ended: float) -> float:
 def by_phase(seen: Observation) -> dict[str, tuple[float, float]]:
     """Seconds, and the slowest write, of each phase; first of the time before any."""
     first = min(span.began for span in seen.spans)
-    found = {"before": (first - seen.began, slowest_write(seen, seen.began, first))}
+    found = {QUIET: (first - seen.began, slowest_write(seen, seen.began, first))}
     for span in seen.spans:
         found[span.phase] = span.ended - span.began, slowest_write(seen, span.began, span.ended)
     return found
@@ -171,20 +170,20 @@ def test_a_backup_does_not_stall_writes(loaded: Loaded, place: str) -> None:
     bed = loaded.bed
     assert database_bytes(bed) >= LEAST_BYTES
     cluster = load(bed.inventory)
+    began = time.monotonic()
     leader = next(iter(make_backup(cluster, (), ignore)))
+    takes = time.monotonic() - began
     host = leader if place == "leader" else next(name for name in bed.control_planes if name != leader)
     stalls: dict[str, list[float]] = {}
     for _ in range(BACKUPS):
-        found = by_phase(watched(bed, lambda emit: make_backup(cluster, (host,), emit)))
+        found = by_phase(watched(bed, takes, lambda emit: make_backup(cluster, (host,), emit)))
         bed.note(f"a backup of {database_bytes(bed) / 1e6:.0f} MB by the {place}\n{table(found)}")
         for phase, (_, stall) in found.items():
             stalls.setdefault(phase, []).append(stall)
-    usual = {phase: median(found) for phase, found in stalls.items() if phase != WHOLE}
-    bed.note(
-        f"by the {place}, usually: " + ", ".join(f"{phase} {stall * 1000:.0f} ms" for phase, stall in usual.items())
-    )
-    whole = [slowest - before for slowest, before in zip(stalls[WHOLE], stalls["before"], strict=True)]
-    assert median(whole) < STALL_SECONDS, stalls
+    for figure, judge in (("usually", median), ("at worst", max)):
+        found_so = ", ".join(f"{phase} {judge(each) * 1000:.0f} ms" for phase, each in stalls.items())
+        bed.note(f"by the {place}, {figure}: {found_so}")
+        assert judge(stalls[WHOLE]) - judge(stalls[QUIET]) < STALL_SECONDS, stalls
 
 
 def test_a_restore_is_quick(loaded: Loaded) -> None:
