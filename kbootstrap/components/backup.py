@@ -38,6 +38,11 @@ STAGGER_SECONDS = 30
 RUN_SECONDS = 3 * 3600
 """For one backup: 8 GiB, etcd's largest, at 2 MB/s to a target, and read back."""
 
+LIMITS: Mapping[str, str] = MappingProxyType({"CPUQuota": "20%", "CPUQuotaPeriodSec": "20ms"})
+"""Of a backup: a fifth of one processor. etcd hands out a snapshot as fast as it is taken; where it has few processors,
+writes wait for that. At this pace, about 40 MB/s, they do not (docs/backups.md). Names as in systemd's units.
+"""
+
 _DEFAULTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "s3": {"no_check_bucket": "true"},  # a bucket that is gone must be an error, not be made anew
@@ -186,7 +191,7 @@ def _schedule(site: Site, wanted: Backup) -> list[Step]:
     writes = f"{FOLDER} {' '.join(f'-{path}' for path in _written_paths(wanted))}"
     # As root, for the keys; it reaches targets wherever they are, and writes nowhere but here.
     options = {**CONFINED, "CapabilityBoundingSet": "CAP_DAC_OVERRIDE", "ReadWritePaths": writes, "UMask": "0077"}
-    service = _Service(options, (FAILED, *wanted.on_failure), place * STAGGER_SECONDS)
+    service = _Service({**options, **LIMITS}, (FAILED, *wanted.on_failure), place * STAGGER_SECONDS)
     units = {
         TIMER: render("backup/etcd-backup.timer.j2", _Timer(wanted.schedule)),
         SERVICE: render("backup/etcd-backup.service.j2", service),
