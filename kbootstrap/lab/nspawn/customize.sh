@@ -4,7 +4,7 @@ set -eu
 root=$1
 
 # What a real host's kernel gives and a container's does not: shared mounts, and writable cgroup v1 controllers
-# (a plain remount answers EBUSY).
+# (a plain remount answers EBUSY), which systemd looks for only when it begins.
 cat >"$root/etc/systemd/system/kbootstrap-lab.service" <<'CONF'
 [Unit]
 Description=Make mounts shared and cgroup controllers writable, as on a machine
@@ -16,6 +16,7 @@ Type=oneshot
 RemainAfterExit=yes
 ExecStart=mount --make-rshared /
 ExecStart=sh -c 'for d in /sys/fs/cgroup/*/; do ! mountpoint -q "$d" || mount -o remount,bind,rw "$d"; done'
+ExecStart=systemctl --no-block daemon-reexec
 
 [Install]
 WantedBy=sysinit.target
