@@ -8,6 +8,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 KBOOTSTRAP := $(BIN)/kbootstrap
 INVENTORY := inventories/lab.yml
+FETCH := $(KBOOTSTRAP) artifacts fetch --kubernetes
+KUBERNETES = $(shell sed -n 's/^ *kubernetes: //p' $(INVENTORY))
+NEWER = $(shell sed -n 's/^NEWER = "\(.*\)"/\1/p' tests/e2e/test_upgrade.py)
 
 RUN_PACKAGES := python3 python3-venv openssh-client ca-certificates iproute2 procps
 LAB_PACKAGES := mmdebstrap systemd-container openssh-client iproute2 procps util-linux
@@ -55,28 +58,30 @@ unit: $(VENV)/.installed test-packages ## Unit and golden tests
 
 e2e: $(VENV)/.installed lab-packages test-packages ## Tests on real hosts of the lab (as root)
 	@[ "$$(id -u)" = 0 ] || { echo "the lab's hosts need root" >&2; exit 1; }
-	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"
-	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n 's/^NEWER = "\(.*\)"/\1/p' tests/e2e/test_upgrade.py)"
+	@$(FETCH) $(KUBERNETES)
+	@$(FETCH) $(NEWER)
 	@$(BIN)/pytest -m "not long" tests/e2e
 
 test-backups: $(VENV)/.installed lab-packages test-packages ## Backups with a real object store, and restores, on hosts of their own
 	@scripts/install-packages rclone
-	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"
+	@$(FETCH) $(KUBERNETES)
 	@$(BIN)/pytest -m long tests/e2e/test_backup.py tests/e2e/test_backup_members.py \
 	  tests/e2e/test_backup_load.py tests/e2e/test_restore.py
 
 test-drills: $(VENV)/.installed lab-packages test-packages ## Every failover drill, and that each can fail, on hosts of their own
-	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"
+	@$(FETCH) $(KUBERNETES)
 	@$(BIN)/pytest -m long tests/e2e/test_drills.py tests/e2e/test_drills_fail.py \
 	  tests/e2e/test_schedules.py tests/e2e/test_drills_tier.py
 
 test-load-balancers: $(VENV)/.installed lab-packages test-packages ## Two load balancers, applications, a power cut, on hosts of their own
-	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"
-	@$(BIN)/pytest -m long tests/e2e/test_load_balancers.py
+	@$(FETCH) $(KUBERNETES)
+	@$(FETCH) $(NEWER)
+	@$(BIN)/pytest -m long tests/e2e/test_load_balancers.py tests/e2e/test_upgrade_tier.py
 
 test-mixed: $(VENV)/.installed lab-packages test-packages ## Load balancers as virtual machines, LVS on a kernel that has it
 	@scripts/install-packages qemu-system-x86
-	@$(KBOOTSTRAP) artifacts fetch --kubernetes "$$(sed -n "s/^ *kubernetes: //p" $(INVENTORY))"
+	@$(FETCH) $(KUBERNETES)
+	@$(FETCH) $(NEWER)
 	@$(BIN)/pytest -m long tests/e2e/test_mixed_lab.py
 
 test-upgrades: $(VENV)/.installed lab-packages test-packages ## Minor by minor through four versions: each is minutes of building

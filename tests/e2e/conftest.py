@@ -40,6 +40,7 @@ ORDER = (
     "test_access",
     "test_topologies",
     "test_load_balancers",
+    "test_upgrade_tier",
     "test_drills_tier",
     "test_mixed_lab",
     "test_backup",

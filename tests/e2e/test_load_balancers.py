@@ -1,148 +1,53 @@
 """Two load balancers, each with a VIP of its own, in front of a small cluster with two applications by name."""
 
-import socket
 import ssl
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from ipaddress import IPv4Network
-from pathlib import Path
 
 import pytest
 
 from kbootstrap.lab.spec import standard
 from kbootstrap.pki.authority import Authority
-from kbootstrap.pki.create import create_pki
-from kbootstrap.pki.issue import issue
-from kbootstrap.pki.spec import CertificateSpec
+from tests.e2e.applications import NAMES, application, deploy, in_inventory, outside_authority, renew, service
 from tests.e2e.bed import Bed
 from tests.e2e.conftest import PREFIX, BedFactory, wait_until
-from tests.e2e.probe import PATIENCE, Probe, Request, probing
+from tests.e2e.probe import Probe, probing
 
 pytestmark = pytest.mark.long
 
 SUBNET = IPv4Network("198.18.54.0/24")
 VIP, SECOND = str(SUBNET[100]), str(SUBNET[101])
-NAMES = {"shop": 30080, "billing": 30081}
 LOG = "/var/log/kube-edge/access.log"
 
 LOST_POWER_SECONDS = 2.0
 HAND_OVER_SECONDS = 1.5
 """VRRP takes 0.1 to 0.65 s; a busy machine's clients some more."""
 
-APPLICATION = """\
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: corefile}
-data: {Corefile: ".:1053 {\\n  health :8080\\n}\\n"}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      containers:
-        - name: web
-          image: IMAGE
-          imagePullPolicy: IfNotPresent
-          args: [-conf, /etc/coredns/Corefile]
-          readinessProbe: {httpGet: {path: /health, port: 8080}, periodSeconds: 1}
-          volumeMounts: [{name: corefile, mountPath: /etc/coredns}]
-      volumes: [{name: corefile, configMap: {name: corefile}}]
-"""
-SERVICE = """\
----
-apiVersion: v1
-kind: Service
-metadata: {name: NAME}
-spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, targetPort: 8080, nodePort: PORT}]}
-"""
-"""CoreDNS' image is on every node, and answers over HTTP when it is told to."""
-
-
-@dataclass(slots=True)
-class NamedProbe(Probe):
-    """Requests to an application, by its name."""
-
-    name: str = ""
-
-    def ask(self) -> None:
-        began, error = time.monotonic(), ""
-        try:
-            with self.connection() as line:
-                line.sendall(f"GET /health HTTP/1.1\r\nHost: {self.name}\r\nConnection: close\r\n\r\n".encode())
-                said = line.recv(200)
-                error = "" if b" 200 " in said else f"said {said[:40]!r}"
-        except OSError as failure:
-            error = f"{type(failure).__name__}: {failure}"
-        self.requests.append(Request(began, time.monotonic(), error))
-
-    def connection(self) -> ssl.SSLSocket:
-        """One that is open."""
-        raw = socket.create_connection((self.address, self.port), timeout=PATIENCE)
-        return self._context().wrap_socket(raw, server_hostname=self.name)
-
-    def serial(self) -> str:
-        """The number of the certificate that is served."""
-        with self.connection() as line:
-            return str((line.getpeercert() or {})["serialNumber"])
-
 
 @pytest.fixture(scope="module")
 def outside() -> Authority:
-    """Who issues the applications' certificates."""
-    return create_pki("outside", datetime.now(UTC), 365).kubernetes
-
-
-def renew(folder: Path, outside: Authority) -> None:
-    """Certificates and keys, as somebody puts them beside the inventory."""
-    for name in NAMES:
-        spec = CertificateSpec(name, names=(f"{name}.example.com",), server=True)
-        certificate, key = issue(outside, spec, datetime.now(UTC), 90)
-        (folder / f"{name}.crt").write_bytes(certificate)
-        (folder / f"{name}.key").write_bytes(key)
-        (folder / f"{name}.key").chmod(0o600)
+    return outside_authority()
 
 
 @pytest.fixture(scope="module")
 def bed(beds: BedFactory, outside: Authority) -> Bed:
     lab = standard(name=f"{PREFIX}lb", subnet=SUBNET, control_planes=1, workers=1, load_balancers=2)
-    applications = {
-        name: {
-            "server_names": [f"{name}.example.com"],
-            "certificate": f"{name}.crt",
-            "key": f"{name}.key",
-            "node_port": port,
-        }
-        for name, port in NAMES.items()
-    }
     instances = {"second": {"vip": SECOND, "preferred": "lb2"}}
-    settings = {"load_balancer": {"preferred": "lb1", "instances": instances}, "applications": applications}
+    settings = {"load_balancer": {"preferred": "lb1", "instances": instances}, "applications": in_inventory()}
     bed = beds(lab, settings)
     renew(bed.folder, outside)
     bed.run("up").expect(0, "is ready")
-    image = bed.kubectl("-n kube-system get deployment coredns -o jsonpath='{.spec.template.spec.containers[0].image}'")
-    services = "".join(SERVICE.replace("NAME", name).replace("PORT", str(port)) for name, port in NAMES.items())
-    bed.ssh("cp1", "kubectl apply -f -", said=APPLICATION.replace("IMAGE", image) + services)
-    bed.ssh("cp1", "kubectl rollout status deployment/web --timeout=120s", timeout=130)
+    deploy(bed)
     return bed
-
-
-def application(outside: Authority, name: str, vip: str = VIP) -> NamedProbe:
-    return NamedProbe(vip, 443, outside.certificate.decode(), name=f"{name}.example.com")
 
 
 @contextmanager
 def clients(bed: Bed, outside: Authority) -> Iterator[list[Probe]]:
     """Of the API and an application at the first VIP, and of the other application at the second."""
     api = Probe(VIP, 6443, bed.ssh("cp1", "cat /etc/kubernetes/pki/ca.crt"))
-    probes = [api, application(outside, "shop"), application(outside, "billing", SECOND)]
+    probes = [api, application(outside, "shop", VIP), application(outside, "billing", SECOND)]
     with ExitStack() as stack:
         yield [stack.enter_context(probing(probe)) for probe in probes]
 
@@ -164,15 +69,15 @@ def test_each_name_has_its_certificate_at_every_vip(bed: Bed, outside: Authority
     assert all(len(found) == 1 for found in serials.values())
     assert serials["shop"] != serials["billing"]
     with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized"):
-        application(outside, "nobody").serial()
-    probe = application(outside, "shop")
+        application(outside, "nobody", VIP).serial()
+    probe = application(outside, "shop", VIP)
     probe.ask()
     assert probe.failures() == []
     assert '"application":"shop"' in bed.ssh("lb1", f"grep /health {LOG} | tail -1")
 
 
 def test_a_renewed_certificate_breaks_no_request(bed: Bed, outside: Authority) -> None:
-    probe = application(outside, "shop")
+    probe = application(outside, "shop", VIP)
     before = probe.serial()
     renew(bed.folder, outside)
     with probe.connection() as line, clients(bed, outside) as probes:
@@ -218,7 +123,5 @@ def test_an_application_without_a_service_is_named(bed: Bed) -> None:
     try:
         bed.run("verify").expect(7, f"https://billing.example.com at {VIP} (w1): 502: no worker answers for it")
     finally:
-        bed.ssh(
-            "cp1", "kubectl apply -f -", said=SERVICE.replace("NAME", "billing").replace("PORT", str(NAMES["billing"]))
-        )
+        bed.ssh("cp1", "kubectl apply -f -", said=service("billing"))
     bed.run("verify").expect(0, "tests passed")

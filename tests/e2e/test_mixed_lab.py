@@ -5,17 +5,21 @@ import re
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 import pytest
+import yaml
 
 from kbootstrap.lab.spec import standard
+from kbootstrap.pki.authority import Authority
+from tests.e2e.applications import NAMES, application, deploy, in_inventory, outside_authority, renew
 from tests.e2e.bed import Bed
 from tests.e2e.conftest import PREFIX, BedFactory, wait_until
 from tests.e2e.drilling import require_passed
 from tests.e2e.probe import Probe, probing
+from tests.e2e.test_upgrade import NEWER, report, require_unnoticed, versions
 
 pytestmark = pytest.mark.long
 
@@ -23,9 +27,11 @@ SUBNET = IPv4Network("198.18.55.0/24")
 VIP = str(SUBNET[100])
 DIRECTORS = ["lb1", "lb2"]
 
-LOST_POWER_SECONDS = 3.0
+LOST_POWER_SECONDS = 2.0
 HAND_OVER_SECONDS = 3.0
 """VRRP takes 0.75 s and 0.1 to 0.65 s; emulated directors some more."""
+PROBES = ("--probe-rate", "10")
+"""Emulated directors take most of two processors for so many connections."""
 DEAD_SERVER_SECONDS = 8.0
 """keepalived asks every second, twice, and waits a second for an answer."""
 
@@ -45,20 +51,38 @@ class OpenConnection:
         return answer.status if self.line.sock is before and before is not None else -1
 
 
-@pytest.fixture(scope="module", params=["nat", "dr"])
-def bed(request: pytest.FixtureRequest, shared_bed: Bed) -> Bed:
-    """The same cluster, with one method after the other."""
-    shared_bed.write({"load_balancer": {"lvs": {"method": request.param}}})
-    shared_bed.run("up").expect(0, "is ready")
-    return shared_bed
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """The one cluster of these tests."""
+
+    bed: Bed
+    outside: Authority
+    older: str
+    """The version that it was made with."""
 
 
 @pytest.fixture(scope="module")
-def shared_bed(beds: BedFactory) -> Bed:
-    lab = standard(
-        name=f"{PREFIX}mixed", subnet=SUBNET, control_planes=3, workers=1, load_balancers=2, vm=["load-balancer"]
-    )
-    return beds(lab, {"load_balancer": {"preferred": "lb1", "lvs": {}}, "timeouts": {"scale": 4}})
+def mixed(beds: BedFactory) -> Mixed:
+    lab = standard(name=f"{PREFIX}mixed", subnet=SUBNET, load_balancers=2, vm=["load-balancer"])
+    settings = {
+        "load_balancer": {"preferred": "lb1", "lvs": {}},
+        "applications": in_inventory(),
+        "timeouts": {"scale": 4},
+    }
+    bed, outside = beds(lab, settings), outside_authority()
+    renew(bed.folder, outside)
+    older = yaml.safe_load(bed.inventory.read_text())["cluster"]["kubernetes"]
+    return Mixed(bed, outside, older)
+
+
+@pytest.fixture(scope="module", params=["nat", "dr"])
+def bed(request: pytest.FixtureRequest, mixed: Mixed) -> Bed:
+    """The same cluster with one method after the other. The last test with `nat` leaves it with a newer version."""
+    version = {"nat": mixed.older, "dr": NEWER}[request.param]
+    mixed.bed.write({"load_balancer": {"lvs": {"method": request.param}}, "cluster": {"kubernetes": version}})
+    mixed.bed.run("up").expect(0, "is ready")
+    deploy(mixed.bed)
+    return mixed.bed
 
 
 @contextmanager
@@ -112,6 +136,13 @@ def test_a_second_run_is_empty_and_status_shows_the_table(bed: Bed) -> None:
     assert bed.plan() == {}
     bed.run("status").expect(0, "healthy", f"lb1 forwards {VIP}:6443", f"lb2 forwards {VIP}:6443")
     bed.note(bed.ssh("lb1", "ipvsadm --list --numeric"))
+
+
+def test_it_is_verified_and_applications_have_their_certificates(bed: Bed, mixed: Mixed) -> None:
+    wait_for_lb1(bed)
+    serials = {application(mixed.outside, name, VIP).serial() for name in NAMES}
+    assert len(serials) == len(NAMES)
+    bed.run("verify").expect(0, "tests passed")
 
 
 def test_every_control_plane_host_gets_connections(bed: Bed) -> None:
@@ -189,3 +220,18 @@ def test_the_drill_of_a_real_server(bed: Bed) -> None:
     wait_for_lb1(bed)
     wait_until(lambda: bed.run("status").code == 0, seconds=120, what="the cluster is healthy")
     require_passed(bed, "real-server-kill")
+
+
+def test_an_upgrade_goes_unnoticed(bed: Bed, mixed: Mixed) -> None:
+    """There with `nat`, and back with `dr`."""
+    wait_for_lb1(bed)
+    way = ("--to", NEWER) if method(bed) == "nat" else ("--back",)
+    with ExitStack() as stack:
+        clients = [stack.enter_context(probing(application(mixed.outside, name, VIP))) for name in NAMES]
+        done = bed.run("upgrade", *way, *PROBES, "--report", str(bed.folder / f"{method(bed)}.html"))
+    require_unnoticed(report(bed, done, method(bed)))
+    done.expect(0)
+    assert versions(bed) == {NEWER if method(bed) == "nat" else mixed.older}
+    for name, probe in zip(NAMES, clients, strict=True):
+        bed.note(f"{name}: {probe.summary(0)}")
+        assert not probe.failures()
