@@ -148,13 +148,22 @@ def _no_rules() -> list[Step]:
 
 def _real_server(cluster: Cluster, lvs: Lvs | None) -> list[Step]:
     """A control-plane host that held a VIP itself before there were load balancers does so no longer."""
+    absent: list[Step] = [UnitAbsent(keepalived.UNIT)]
     vip = cluster.settings.endpoint.vip
     if lvs is None or lvs.method == "nat" or vip is None:
-        proxies = () if lvs is not None else (UnitAbsent(endpoint.UNIT), UnitAbsent(nginx.UNIT))
-        return [UnitAbsent(keepalived.UNIT), UnitAbsent(ADDRESS_UNIT), *proxies]
+        return absent
     unit = render("lvs/address.service.j2", _Address(vip, "tunl0" if lvs.method == "tunnel" else "lo"))
-    address: list[Step] = [File(unit_path(ADDRESS_UNIT), unit), Unit(ADDRESS_UNIT, (unit_path(ADDRESS_UNIT),))]
-    return [UnitAbsent(keepalived.UNIT), *address]
+    return [*absent, File(unit_path(ADDRESS_UNIT), unit), Unit(ADDRESS_UNIT, (unit_path(ADDRESS_UNIT),))]
+
+
+def retired_ways(site: Site) -> list[Step]:
+    """Takes away what load balancers forwarded to before they were told to do otherwise: they have done so by now."""
+    cluster, host = site.cluster, site.host
+    if not cluster.load_balancers or not host.is_control_plane:
+        return []
+    if cluster.lvs is None:
+        return [UnitAbsent(ADDRESS_UNIT), UnitAbsent(endpoint.UNIT), UnitAbsent(nginx.UNIT)]
+    return [UnitAbsent(ADDRESS_UNIT)] if cluster.lvs.method == "nat" else []
 
 
 def virtual_server(cluster: Cluster, lvs: Lvs) -> VirtualServer:

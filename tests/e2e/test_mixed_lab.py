@@ -235,3 +235,16 @@ def test_an_upgrade_goes_unnoticed(bed: Bed, mixed: Mixed) -> None:
     for name, probe in zip(NAMES, clients, strict=True):
         bed.note(f"{name}: {probe.summary(0)}")
         assert not probe.failures()
+
+
+def test_lvs_is_taken_out_and_the_proxies_behind_it_only_then(bed: Bed) -> None:
+    """Nginx serves on the load balancers instead; the next method begins from there."""
+    wait_for_lb1(bed)
+    version = yaml.safe_load(bed.inventory.read_text())["cluster"]["kubernetes"]
+    bed.write({"load_balancer": {"lvs": None}, "cluster": {"kubernetes": version}})
+    with api(bed) as probe:
+        bed.run("up").expect(0)
+    bed.note(f"without LVS from now: {probe.summary(0)}")
+    assert probe.silence() < HAND_OVER_SECONDS
+    assert not probe.failures()
+    assert bed.plan() == {}

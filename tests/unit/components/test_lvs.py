@@ -10,7 +10,8 @@ from kbootstrap.facts.fact import Facts
 from kbootstrap.facts.ipvs import RealServer, VirtualServer, VirtualServers
 from kbootstrap.facts.units import NO_UNIT, UnitState, UnitStatus
 from kbootstrap.steps.step import Change, Paths
-from kbootstrap.steps.unit import Unit
+from kbootstrap.steps.unit import Unit, UnitAbsent
+from kbootstrap.workflows.playbooks import builtin
 from tests.golden.sites import TOPOLOGIES, steps
 
 CLUSTER = TOPOLOGIES["lvs-dr"]
@@ -100,3 +101,21 @@ def test_nat_goes_to_the_proxies_own_port() -> None:
     assert {server.address for server in lvs.virtual_server(cluster, cluster.lvs).servers} == {
         f"198.18.0.1{number}:6445" for number in (1, 2, 3)
     }
+
+
+@pytest.mark.parametrize(
+    ("topology", "gone"),
+    [
+        ("lvs-dr", set()),
+        ("lvs-tunnel", set()),
+        ("lvs-nat", {lvs.ADDRESS_UNIT}),
+        ("load-balancers", {lvs.ADDRESS_UNIT, endpoint.UNIT, nginx.UNIT}),
+        ("vip", set()),
+    ],
+)
+def test_what_load_balancers_go_through_is_taken_away_only_after_their_turn(topology: str, gone: set[str]) -> None:
+    made = dict(steps(TOPOLOGIES[topology], "cp1"))
+    assert {step.name for step in made["retired-ways"] if isinstance(step, UnitAbsent)} == gone
+    assert not {step.name for step in made["lvs"] if isinstance(step, UnitAbsent)} & gone
+    order = [phase.phase for phase in builtin("up").phases if {"lvs", "retired-ways"} & set(phase.components)]
+    assert order == ["endpoint", "load-balancers", "retire"]
