@@ -21,6 +21,7 @@ DRILLS: tuple[Drill, ...] = (
     endpoint.HAND_OVER,
     endpoint.KEEPALIVED,
     endpoint.NGINX,
+    endpoint.EDGE,
     real_server.KILL,
     etcd.LEADER_KILL,
     leaders.CONTROLLER_MANAGER,

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from kbootstrap.drills.drill import Course, Rule
 from kbootstrap.drills.result import Jitter, Kind, Limit, Measured
+from kbootstrap.model.cluster import Cluster
 from kbootstrap.probes import kinds
 from kbootstrap.probes.ledger import Verdict as Reading
 from kbootstrap.probes.recording import Observation
@@ -19,11 +20,17 @@ NEW = ("api-new", "write-new")
 """Each request on a connection of its own, through the endpoint."""
 KEPT = ("api-kept", "write-kept")
 APPLICATION = ("application",)
+EDGE = (kinds.EDGE,)
 
 
 def outage(what: str, seconds: float, *probes: str) -> Rule:
     """No outage that any of these probes feels, wherever sent from, is longer; 0: none of their requests fails."""
     return Rule(Limit(what, seconds, probes), _felt)
+
+
+def edge(cluster: Cluster, seconds: float) -> tuple[Rule, ...]:
+    """The same for the applications by name, where load balancers serve some."""
+    return (outage("applications by name", seconds, *EDGE),) if cluster.settings.applications else ()
 
 
 def unfelt(*probes: str) -> Rule:
@@ -51,7 +58,7 @@ def _felt(limit: Limit, course: Course) -> Measured:
 
     The silence includes what answers take anyway: nothing is subtracted. Where no request may fail, it does not count.
     """
-    worst = Measured(limit, 0.0)
+    worst = Measured(limit, 0.0, "none of them was sent")
     for track in course.seen.samples.tracks:
         if kinds.kind_of(track.name) not in limit.probes:
             continue
@@ -59,7 +66,8 @@ def _felt(limit: Limit, course: Course) -> Measured:
         longest = max((one.seconds for one in failed), default=0.0)
         silent = silence(track, course.fault, course.seen.ended) if limit.seconds else 0.0
         said = _told(track, failed) if failed else f"{track.name}: none failed"
-        worst = max(worst, Measured(limit, max(longest, silent), said), key=lambda measured: measured.seconds or 0.0)
+        felt = Measured(limit, max(longest, silent), said)
+        worst = max(felt, worst, key=lambda measured: measured.seconds or 0.0)
     return worst
 
 

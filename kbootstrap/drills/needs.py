@@ -43,6 +43,13 @@ def real_servers(cluster: Cluster) -> str | None:
     return several_control_planes(cluster)
 
 
+def applications(cluster: Cluster) -> str | None:
+    """Load balancers that serve applications by name, and another one that may have the virtual IP."""
+    if not any(one.server_names for one in cluster.settings.applications.values()):
+        return "no application of the inventory has a name at load balancers"
+    return vip(cluster)
+
+
 def power(cluster: Cluster) -> str | None:
     """A way to cut hosts' power."""
     if cluster.settings.power.known:

@@ -11,10 +11,14 @@ from http import HTTPStatus
 
 from kbootstrap.probes.answer import Answer
 from kbootstrap.probes.line import Ended, Line, opened, plugged, said
-from kbootstrap.probes.spec import Target
+from kbootstrap.probes.spec import Probe, Target
+from kbootstrap.probes.tls import context
 
 MESSAGE_LENGTH = 160
 """How much of an error's text is kept."""
+
+NOBODY = (HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
+"""What a proxy says when nobody accepts its connection, or nobody answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a server is reached."""
+    """How a server is reached; `strict`: every answer but a good one is a failure."""
 
     target: Target
     tls: ssl.SSLContext | None = None
     server_name: str = ""
+    strict: bool = True
 
     def request(self, path: str, body: bytes = b"", *, keep: bool = False) -> bytes:
         """The bytes of a GET, or of a POST if there is a body."""
@@ -49,6 +54,16 @@ class Way:
             *((f"Content-Length: {len(body)}", "Content-Type: application/json") if body else ()),
         ]
         return "\r\n".join((*lines, "", "")).encode() + body
+
+
+def way_to(probe: Probe, target: Target, tls: ssl.SSLContext, server_name: str) -> Way:
+    """The way of a probe's requests, with the run's TLS where it has no other."""
+    own = probe.credentials
+    if not probe.secure:
+        return Way(target, server_name=own.server_name if own else "", strict=probe.strict)
+    if own is not None:
+        tls, server_name = context(own), own.server_name
+    return Way(target, tls, server_name, probe.strict)
 
 
 class Missed(Exception):
@@ -67,7 +82,7 @@ async def ask_anew(way: Way, request: bytes, deadline: float) -> Outcome:
     try:
         line = await _connected(way, deadline)
         try:
-            return Outcome(body=(await _answered(line, request, deadline)).body)
+            return Outcome(body=(await _answered(line, request, deadline, strict=way.strict)).body)
         finally:
             line.close()
     except Missed as missed:
@@ -112,7 +127,7 @@ class Kept:
     async def _on(self, line: Line, request: bytes, deadline: float) -> Answer:
         """Keeps the connection afterwards, unless another is kept already."""
         try:
-            return await _answered(line, request, deadline)
+            return await _answered(line, request, deadline, strict=self._way.strict)
         finally:
             if line.is_open and (self._idle is None or not self._idle.is_open):
                 self._idle = line
@@ -137,7 +152,7 @@ async def _connected(way: Way, deadline: float) -> Line:
         raise Missed(_about(way, f"connected, then in the TLS handshake: {said(error)}")) from error
 
 
-async def _answered(line: Line, request: bytes, deadline: float) -> Answer:
+async def _answered(line: Line, request: bytes, deadline: float, *, strict: bool) -> Answer:
     try:
         async with asyncio.timeout_at(deadline):
             answer = await line.ask(request)
@@ -147,7 +162,8 @@ async def _answered(line: Line, request: bytes, deadline: float) -> Answer:
     except Ended as ended:
         reason = f"{ended.reason}, {'in the middle of' if ended.begun else 'without'} an answer"
         raise Missed(reason, maybe=True, again=not ended.begun) from ended
-    if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+    good = HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES if strict else answer.status not in NOBODY
+    if good:
         return answer
     raise Missed(
         f"status {answer.status}{_message(answer)}",

@@ -8,6 +8,9 @@ ETCD_WRITE = "etcd-write"
 
 WRITES = (*API_WRITES, ETCD_WRITE)
 
+EDGE = "edge"
+"""It asks for an application by name, where load balancers serve it; the application's name is its place."""
+
 
 def name_at(kind: str, place: str) -> str:
     """The name of a probe of that kind from a place; the machine that probes has no name."""

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from kbootstrap.probes.census import ready_replicas
-from kbootstrap.probes.exchange import Kept, Outcome, Way, ask_anew
+from kbootstrap.probes.exchange import Kept, Outcome, Way, ask_anew, way_to
 from kbootstrap.probes.samples import census_line, cut_line, sample_line, seen_line
-from kbootstrap.probes.spec import Census, Probe, Spec, Target
-from kbootstrap.probes.tls import context
+from kbootstrap.probes.spec import Census, Probe, Spec
 from kbootstrap.probes.watch import Watching
 
 FLUSH_SECONDS = 0.5
@@ -107,7 +106,7 @@ class Prober:
         return act
 
     def _asking(self, probe: Probe) -> Ask:
-        ways = [self._way(probe, target) for target in probe.targets]
+        ways = [way_to(probe, target, self.tls, self.spec.credentials.server_name) for target in probe.targets]
         kept = [self._keep(way) for _ in range(probe.kept) for way in ways]
 
         def ask(serial: int, deadline: float) -> Awaitable[Outcome]:
@@ -116,13 +115,6 @@ class Prober:
             return kept[serial % len(kept)].ask(request, deadline) if kept else ask_anew(way, request, deadline)
 
         return ask
-
-    def _way(self, probe: Probe, target: Target) -> Way:
-        if not probe.secure:
-            return Way(target)
-        if probe.credentials is not None:
-            return Way(target, context(probe.credentials), probe.credentials.server_name)
-        return Way(target, self.tls, self.spec.credentials.server_name)
 
     def _counting(self, census: Census) -> Act:
         """Counts the replicas, and says nothing when it cannot."""

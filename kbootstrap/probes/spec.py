@@ -35,12 +35,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What TLS needs, PEM: whom to trust and under which name, and who asks."""
+    """What TLS needs, PEM: whom to trust and under which name, and who asks (nobody without a certificate)."""
 
     server_name: str
     authority: str
-    certificate: str
-    key: str = field(repr=False)
+    certificate: str = ""
+    key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ class Probe:
     With `kept` on as many connections in turn that are kept open (for each target), else each on a new one. With a
     `body` it is a POST; `{name}` in the body stands for a name that no other request has (see `object_name`), and
     `{key}` for `prefix` and that name in base64, as etcd's gateway takes keys. After `many` of those the rate falls to
-    a tenth, as the cluster has to keep all of them until the end. `credentials` are others than the run's.
+    a tenth, as the cluster has to keep all of them until the end. `credentials` are others than the run's. Where it is
+    not `strict`, what the application says is its own affair, and only a proxy's word that nobody answers is a failure.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Probe:
     many: int = MANY
     prefix: str = ""
     credentials: Credentials | None = None
+    strict: bool = True
 
     def interval(self, serial: int) -> float:
         """Seconds from a request to the next."""

@@ -25,7 +25,7 @@ from kbootstrap.probes.process import probing
 from kbootstrap.probes.recording import Recording
 from kbootstrap.probes.spec import KEPT, PATIENCE, RATE, Census, Credentials, Probe, Spec, Watch
 from kbootstrap.transport.connection import Connection
-from kbootstrap.workflows import etcd_writes
+from kbootstrap.workflows import edge_probes, etcd_writes
 from kbootstrap.workflows.image import supplied
 from kbootstrap.workflows.parallel import on_all
 from kbootstrap.workflows.ways import TUNNEL_RATE, Entry, Place, Ways
@@ -102,6 +102,7 @@ def probed(
             spec = replace(spec, probes=(*spec.probes, *_requests(there, stage, settings.worker_rate)))
         if settings.etcd:
             spec = replace(spec, probes=(*spec.probes, *_etcd_writes(ways, hurt, stage, settings.rate, emit)))
+        spec = replace(spec, probes=(*spec.probes, *edge_probes.probes(ways, settings.rate, emit)))
         names = tuple(probe.name for probe in spec.probes)
         recording = Recording(names, replicas_wanted=application.ready_always, place=_told(there) if there else "")
         # Called after the prober has ended, and before its objects are taken away.

@@ -65,6 +65,11 @@ class Ways:
             return [self._to_node(self.cluster.endpoint_host, "endpoint", port)]
         return [self._to_node(str(node.address), node.name, port) for node in self.cluster.nodes]
 
+    def to_edge(self, port: int) -> Target:
+        """A port of the endpoint's virtual IP, where load balancers serve applications."""
+        address = self.cluster.endpoint_host
+        return Target(address, port) if _answers(address, port) else self._tunnel(address, port)
+
     def from_worker(self, here: Place, hurt: Collection[str]) -> Place | None:
         """A worker to which nothing is done, as a place to send the same from; None where there is none.
 

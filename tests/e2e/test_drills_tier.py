@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from kbootstrap.lab.spec import standard
+from tests.e2e.applications import NAMES, deploy, in_inventory, outside_authority, renew
 from tests.e2e.bed import Bed
 from tests.e2e.conftest import PREFIX, BedFactory, wait_until
 from tests.e2e.drilling import REFUSED, drilled, require_failed, require_passed
@@ -24,6 +25,7 @@ OF_THE_HOLDER = [
     "vip-handover",
     "keepalived-stop",
     "nginx-stop",
+    "edge-stop",
     "partition",
     "partition-inbound",
     "partition-outbound",
@@ -36,8 +38,10 @@ def bed(beds: BedFactory) -> Bed:
     lab = standard(
         name=f"{PREFIX}tier", subnet=IPv4Network("198.18.56.0/24"), control_planes=3, workers=1, load_balancers=2
     )
-    bed = beds(lab)
+    bed = beds(lab, {"applications": in_inventory()})
+    renew(bed.folder, outside_authority())
     bed.run("up").expect(0, "is ready")
+    deploy(bed)
     return bed
 
 
@@ -57,6 +61,8 @@ def test_who_holds_the_vip_may_go(bed: Bed, name: str) -> None:
     outcome, [result] = drilled(bed, name)
     assert (result["verdict"], result["problems"]) == ("passed", []), outcome.text[-4000:]
     assert result["hosts"] == [before]
+    sent = {probe["name"]: probe["requests"] for probe in result["probes"]}
+    assert all(sent[f"edge.{application}"] > 0 for application in NAMES)
     moved = [moment["host"] for moment in result["moments"] if moment["kind"] == "vip moved"]
     assert moved[0] in BALANCERS
     assert moved[0] != before
@@ -112,6 +118,7 @@ def test_keepalived_announces_itself_every_ten_seconds(bed: Bed) -> None:
 def test_keepalived_does_not_look_at_the_proxy(bed: Bed) -> None:
     with changed(bed, "/proxy_alive$/d;/proxy_useful$/d"):
         require_failed(bed, "nginx-stop", says=r"requests: .* s, and 2 s are allowed")
+        require_failed(bed, "edge-stop", says=r"applications by name: .* s, and 2 s are allowed")
 
 
 def test_one_that_is_preferred_has_the_vip_again_before_a_drill_ends(bed: Bed) -> None:

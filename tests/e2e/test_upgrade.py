@@ -61,10 +61,10 @@ def report(bed: Bed, outcome: Outcome, name: str) -> dict[str, Any]:
     return found
 
 
-def require_unnoticed(found: dict[str, Any]) -> None:
-    """No request failed, no acknowledged write is lost, the application stayed within its budget."""
+def require_unnoticed(found: dict[str, Any], *more: str) -> None:
+    """No request failed, no acknowledged write is lost, the application stayed within its budget; `more` probes."""
     assert found["unnoticed"], json.dumps({key: found[key] for key in ("problems", "remarks")}, indent=2)
-    assert [probe["name"] for probe in found["probes"]] == list(PROBED)
+    assert [probe["name"] for probe in found["probes"]] == [*PROBED, *more]
     assert sum(probe["requests"] for probe in found["probes"]) > 1000 * len(PROBED) / 5
     assert all(ledger["good"] and ledger["acknowledged"] > 0 for ledger in found["ledgers"])
 

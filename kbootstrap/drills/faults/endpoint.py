@@ -1,13 +1,14 @@
 """The endpoint's own parts end on the host that holds the VIP, or the VIP is handed over."""
 
+from kbootstrap.components import edge as edge_proxy
 from kbootstrap.components import keepalived, nginx
 from kbootstrap.components.handover import turn_away
 from kbootstrap.drills.drill import Await, Drill, Fault, Rule
 from kbootstrap.drills.faults.holder import replaceable_holder
 from kbootstrap.drills.faults.units import start, stopped
 from kbootstrap.drills.ground import Ground
-from kbootstrap.drills.measure import NEW, READS, WRITES, outage, reached, unbroken
-from kbootstrap.drills.needs import proxied_vip, vip
+from kbootstrap.drills.measure import NEW, READS, WRITES, edge, outage, reached, unbroken
+from kbootstrap.drills.needs import applications, proxied_vip, vip
 from kbootstrap.model.cluster import Cluster
 
 ELSEWHERE = "another host holds the VIP"
@@ -23,7 +24,7 @@ def _elsewhere(ground: Ground) -> str | None:
 KEEPALIVED = Drill(
     name="keepalived-stop",
     title="keepalived is stopped on the host that holds the VIP",
-    budget=lambda _cluster: (outage("requests", 1, *READS, *WRITES),),
+    budget=lambda cluster: (outage("requests", 1, *READS, *WRITES), *edge(cluster, 1)),
     prepare=lambda ground: stopped(keepalived.UNIT, replaceable_holder(ground)),
     needs=vip,
 )
@@ -34,6 +35,14 @@ NGINX = Drill(
     budget=lambda _cluster: (outage("requests", 2, *READS, *WRITES),),
     prepare=lambda ground: stopped(nginx.UNIT, replaceable_holder(ground), seconds=12.0),
     needs=proxied_vip,
+)
+
+EDGE = Drill(
+    name="edge-stop",
+    title="The proxy of the applications is stopped on the load balancer that holds the VIP",
+    budget=lambda cluster: (outage("requests", 2, *READS, *WRITES), *edge(cluster, 2)),
+    prepare=lambda ground: stopped(edge_proxy.UNIT, replaceable_holder(ground), seconds=12.0),
+    needs=applications,
 )
 
 
@@ -53,9 +62,10 @@ def _hand_over_budget(cluster: Cluster) -> tuple[Rule, ...]:
     elsewhere = reached(ELSEWHERE, 5)
     if not cluster.load_balancers:
         return (outage("requests", HAND_OVER_SECONDS, *READS, *WRITES), elsewhere)
+    named = edge(cluster, HAND_OVER_SECONDS)
     if cluster.lvs is None or not cluster.lvs.connection_sync:
-        return (outage("new connections", HAND_OVER_SECONDS, *NEW), elsewhere)
-    return (outage("requests", HAND_OVER_SECONDS, *READS, *WRITES), elsewhere, unbroken(GO_ON))
+        return (outage("new connections", HAND_OVER_SECONDS, *NEW), *named, elsewhere)
+    return (outage("requests", HAND_OVER_SECONDS, *READS, *WRITES), *named, elsewhere, unbroken(GO_ON))
 
 
 HAND_OVER = Drill(

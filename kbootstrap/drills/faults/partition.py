@@ -10,7 +10,7 @@ from kbootstrap.drills.drill import Await, Drill, Fault
 from kbootstrap.drills.faults.holder import replaceable_holder
 from kbootstrap.drills.ground import Ground
 from kbootstrap.drills.guards import NotPossible
-from kbootstrap.drills.measure import READS, WRITES, outage, reached
+from kbootstrap.drills.measure import READS, WRITES, edge, outage, reached
 from kbootstrap.drills.needs import holder_to_spare
 from kbootstrap.facts.fact import read
 from kbootstrap.facts.identity import Identity
@@ -90,9 +90,10 @@ def _drill(name: str, title: str, direction: Direction) -> Drill:
     return Drill(
         name=name,
         title=title,
-        budget=lambda _cluster: (
+        budget=lambda cluster: (
             outage("reads", CUT_SECONDS, *READS),
             outage("writes", CUT_SECONDS, *WRITES),
+            *edge(cluster, CUT_SECONDS),
             reached(HOLDER, HOLDER_SECONDS),
         ),
         prepare=lambda ground: _prepared(ground, direction),

@@ -7,7 +7,7 @@ from kbootstrap.drills.drill import Await, Drill, Fault, Rule
 from kbootstrap.drills.faults.holder import replaceable_holder
 from kbootstrap.drills.ground import Ground
 from kbootstrap.drills.guards import NotPossible
-from kbootstrap.drills.measure import READS, WRITES, outage, reached, steady
+from kbootstrap.drills.measure import READS, WRITES, edge, outage, reached, steady
 from kbootstrap.drills.needs import holder_to_spare, power, several_workers
 from kbootstrap.facts.api import ask
 from kbootstrap.model.cluster import Cluster
@@ -42,7 +42,7 @@ def off(ground: Ground, *hosts: str, seconds: float) -> Fault:
 def _holder_budget(cluster: Cluster) -> tuple[Rule, ...]:
     """With a control-plane host etcd's leader may be gone, too; with a load balancer it is the VIP alone that moves."""
     reads, writes = (2, 2) if cluster.load_balancers else (3, 5)
-    return (outage("reads", reads, *READS), outage("writes", writes, *WRITES))
+    return (outage("reads", reads, *READS), outage("writes", writes, *WRITES), *edge(cluster, reads))
 
 
 VIP_HOLDER = Drill(

@@ -66,13 +66,16 @@ def limits(drill: Drill, cluster: Cluster) -> dict[str, float]:
 
 def test_nothing_of_a_cluster_with_a_tier_is_left_out_but_for_lvs() -> None:
     kept = "the inventory wants no backups"
+    nameless = "no application of the inventory has a name at load balancers"
     assert missing(NGINX) == {
+        "edge-stop": nameless,
         "real-server-kill": "no load balancer forwards to the API by LVS",
         "quorum-loss-restore": kept,
     }
     for cluster in (DR, NAT):
         assert missing(cluster) == {
             "nginx-stop": "LVS forwards to the API: no Nginx of the host that holds the VIP is on the way",
+            "edge-stop": nameless,
             "quorum-loss-restore": kept,
         }
 
@@ -101,6 +104,22 @@ def test_a_load_balancer_can_be_lost_whatever_becomes_of_etcd() -> None:
     names = {"vip-holder-power-off", "partition"}
     assert not names & set(missing(without(NGINX, "cp3")))
     assert names <= set(missing(without(VIP, "cp3")))
+
+
+def test_applications_by_name_may_miss_no_more_than_the_api() -> None:
+    named = TOPOLOGIES["applications"]
+    assert "edge-stop" not in missing(named)
+    allowed_there = {drill.name: limits(drill, named).get("applications by name") for drill in DRILLS}
+    assert {name: seconds for name, seconds in allowed_there.items() if seconds is not None} == {
+        "vip-handover": 0.5,
+        "keepalived-stop": 1,
+        "edge-stop": 2,
+        "partition": 3,
+        "partition-inbound": 3,
+        "partition-outbound": 3,
+        "vip-holder-power-off": 2,
+    }
+    assert not [drill.name for drill in DRILLS if "applications by name" in limits(drill, NGINX)]
 
 
 # --- who is hurt

@@ -32,6 +32,7 @@ class Asked:
     method: str
     path: str
     body: bytes
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Server:
     authority: Authority
     listener: socket.socket
     tls: ssl.SSLContext | None
+    certificate: bytes = b""
     asked: list[Asked] = field(default_factory=list)
     connections: int = 0
     _open: list[socket.socket] = field(default_factory=list)
@@ -122,22 +124,35 @@ def _read(stream: BufferedReader, connection: int, number: int) -> Asked | None:
     first = stream.readline().split()
     if len(first) < 2:
         return None
-    length = 0
+    headers = {}
     while (line := stream.readline().strip()) != b"":
-        if line.lower().startswith(b"content-length:"):
-            length = int(line.partition(b":")[2])
-    return Asked(connection, number, first[0].decode(), first[1].decode(), stream.read(length))
+        name, _, value = line.decode().partition(":")
+        headers[name.lower()] = value.strip()
+    body = stream.read(int(headers.get("content-length", 0)))
+    return Asked(connection, number, first[0].decode(), first[1].decode(), body, headers.get("host", ""))
 
 
 @contextmanager
 def serving(
-    folder: Path, react: React = lambda _: OK, *, plain: bool = False, names: Sequence[IPv4Address] = (LOOPBACK,)
+    folder: Path,
+    react: React = lambda _: OK,
+    *,
+    plain: bool = False,
+    names: Sequence[IPv4Address] = (LOOPBACK,),
+    server_names: Sequence[str] = (),
+    anybody: bool = False,
 ) -> Iterator[Server]:
-    """A server on the loopback while open, with a certificate for these addresses."""
+    """A server on the loopback while open, with a certificate for these addresses and names.
+
+    It serves `anybody`, or only who has a certificate from its authority.
+    """
     authority = create_authority("test-ca", "test", NOW, 2)
-    spec = CertificateSpec("server", addresses=tuple(names), server=True)
-    tls = None if plain else _context(folder, authority, *issue(authority, spec, NOW, 1))
-    server = Server(react, authority, socket.create_server(("127.0.0.1", 0), backlog=512), tls)
+    spec = CertificateSpec("server", names=tuple(server_names), addresses=tuple(names), server=True)
+    certificate, key = issue(authority, spec, NOW, 1)
+    tls = None if plain else _context(folder, authority, certificate, key)
+    if tls is not None and anybody:
+        tls.verify_mode = ssl.CERT_NONE
+    server = Server(react, authority, socket.create_server(("127.0.0.1", 0), backlog=512), tls, certificate)
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
     try:
