@@ -309,6 +309,8 @@ def test_the_timer_fires_and_can_be_taken_away(bed: Bed) -> None:
     wait_until(lambda: len(set(places(bed)) - before) >= 1, seconds=120, what="a backup by the timer")
     assert bed.ssh("cp1", "systemctl show --value -p Result etcd-backup.service") == "success"
     bed.run("backup", "schedule", "--off").expect(0, "only when asked", "no timer")
+    ended = "while systemctl is-active etcd-backup.service | grep -q activating; do sleep 0.5; done"
+    bed.on_all(ended, bed.control_planes)  # what has begun goes on
     assert bed.ssh("cp1", "systemctl list-timers --all --no-legend etcd-backup.timer") == ""
     bed.run("backup", "schedule", "every full moon").expect(3, "no calendar event")
     assert bed.plan() == {}
