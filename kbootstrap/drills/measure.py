@@ -30,7 +30,7 @@ def outage(what: str, seconds: float, *probes: str) -> Rule:
 
 def edge(cluster: Cluster, seconds: float) -> tuple[Rule, ...]:
     """The same for the applications by name, where load balancers serve some."""
-    return (outage("applications by name", seconds, *EDGE),) if cluster.settings.applications else ()
+    return (outage("applications by name", seconds, *EDGE),) if cluster.named_applications else ()
 
 
 def unfelt(*probes: str) -> Rule:

@@ -45,7 +45,7 @@ def real_servers(cluster: Cluster) -> str | None:
 
 def applications(cluster: Cluster) -> str | None:
     """Load balancers that serve applications by name, and another one that may have the virtual IP."""
-    if not any(one.server_names for one in cluster.settings.applications.values()):
+    if not cluster.named_applications:
         return "no application of the inventory has a name at load balancers"
     return vip(cluster)
 

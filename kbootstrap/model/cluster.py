@@ -6,6 +6,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from kbootstrap.model.applications import Application
 from kbootstrap.model.load_balancer import Lvs, router_id
 from kbootstrap.model.settings import Settings
 from kbootstrap.model.versions import Version
@@ -165,6 +166,11 @@ class Cluster:
         if endpoint.vip is None:
             return ()
         return self.control_planes if endpoint.mode == "vip" else self.load_balancers
+
+    @property
+    def named_applications(self) -> Mapping[str, Application]:
+        """The applications that clients ask for by name, at load balancers."""
+        return {name: one for name, one in self.settings.applications.items() if one.server_names}
 
     @property
     def vips(self) -> tuple[IPv4Address, ...]:

@@ -20,7 +20,7 @@ def probes(ways: Ways, rate: float, emit: Sink) -> Iterator[Probe]:
 
     What does not answer is told and not probed: it would say nothing about what is done to the cluster.
     """
-    named = {name: one for name, one in ways.cluster.settings.applications.items() if one.server_names}
+    named = ways.cluster.named_applications
     for name, application in named.items():
         probe = _probe(ways, name, application, rate / len(named))
         if trouble := _trouble(probe):

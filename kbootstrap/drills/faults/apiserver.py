@@ -4,7 +4,7 @@ from kbootstrap.components.kube_apiserver import UNIT
 from kbootstrap.drills.drill import Drill, Fault
 from kbootstrap.drills.faults.units import killed, stopped
 from kbootstrap.drills.ground import Ground
-from kbootstrap.drills.measure import APPLICATION, READS, WRITES, outage, unfelt
+from kbootstrap.drills.measure import APPLICATION, EDGE, READS, WRITES, outage, unfelt
 from kbootstrap.drills.needs import several_control_planes
 from kbootstrap.model.cluster import Host
 
@@ -26,7 +26,7 @@ def _stop(ground: Ground) -> Fault:
 STOP = Drill(
     name="apiserver-stop",
     title="An apiserver is stopped as for planned work",
-    budget=lambda _cluster: (unfelt(*READS, *WRITES, *APPLICATION),),
+    budget=lambda _cluster: (unfelt(*READS, *WRITES, *APPLICATION, *EDGE),),
     prepare=_stop,
     needs=several_control_planes,
 )

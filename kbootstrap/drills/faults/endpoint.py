@@ -32,7 +32,7 @@ KEEPALIVED = Drill(
 NGINX = Drill(
     name="nginx-stop",
     title="The proxy is stopped on the host that holds the VIP",
-    budget=lambda _cluster: (outage("requests", 2, *READS, *WRITES),),
+    budget=lambda cluster: (outage("requests", 2, *READS, *WRITES), *edge(cluster, 2)),
     prepare=lambda ground: stopped(nginx.UNIT, replaceable_holder(ground), seconds=12.0),
     needs=proxied_vip,
 )

@@ -11,7 +11,7 @@ from kbootstrap.drills.arm import disarm
 from kbootstrap.drills.drill import Drill, Fault
 from kbootstrap.drills.ground import Ground
 from kbootstrap.drills.guards import NotPossible
-from kbootstrap.drills.measure import APPLICATION, READS, WRITES, steady, unfelt
+from kbootstrap.drills.measure import APPLICATION, EDGE, READS, WRITES, steady, unfelt
 from kbootstrap.drills.needs import quorum_to_spare
 from kbootstrap.drills.result import Kind
 from kbootstrap.engine.lock import new_owner
@@ -99,7 +99,7 @@ def _aside(ground: Ground, member: Host) -> None:
 MEMBER_WIPE = Drill(
     name="etcd-member-wipe",
     title="An etcd member is wiped, and joins again",
-    budget=lambda _cluster: (unfelt(*READS, *WRITES, *APPLICATION), steady("healthy again", 60)),
+    budget=lambda _cluster: (unfelt(*READS, *WRITES, *APPLICATION, *EDGE), steady("healthy again", 60)),
     prepare=_wipe,
     needs=quorum_to_spare,
 )

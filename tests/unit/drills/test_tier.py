@@ -113,6 +113,7 @@ def test_applications_by_name_may_miss_no_more_than_the_api() -> None:
     assert {name: seconds for name, seconds in allowed_there.items() if seconds is not None} == {
         "vip-handover": 0.5,
         "keepalived-stop": 1,
+        "nginx-stop": 2,
         "edge-stop": 2,
         "partition": 3,
         "partition-inbound": 3,
