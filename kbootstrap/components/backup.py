@@ -39,8 +39,8 @@ RUN_SECONDS = 3 * 3600
 """For one backup: 8 GiB, etcd's largest, at 2 MB/s to a target, and read back."""
 
 LIMITS: Mapping[str, str] = MappingProxyType({"CPUQuota": "20%", "CPUQuotaPeriodSec": "20ms"})
-"""Of what takes a snapshot: a fifth of one processor. etcd hands it out as fast as it is taken; where it has few
-processors, writes wait for that. At this pace, about 40 MB/s, they do not (docs/backups.md). As systemd calls them.
+"""Of a backup: a fifth of one processor. etcd hands out a snapshot as fast as it is taken; where it has few processors,
+writes wait for that. At this pace, about 40 MB/s, they do not (docs/backups.md). Names as in systemd's units.
 """
 
 _DEFAULTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
@@ -86,7 +86,6 @@ class Program:
     last: PurePosixPath = LAST
     etcdctl: PurePosixPath = LOCAL_BIN / "etcdctl"
     etcdutl: PurePosixPath = LOCAL_BIN / "etcdutl"
-    limits: tuple[str, ...] = tuple(f"--property={name}={value}" for name, value in LIMITS.items())
     recipients: PurePosixPath = RECIPIENTS
     inventory: PurePosixPath = INVENTORY
     rclone: PurePosixPath = RCLONE

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kbootstrap.components.backup import BUSY, PROGRAM
+from kbootstrap.components.backup import BUSY, LIMITS, PROGRAM
 from kbootstrap.errors import CommandFailed, Locked
 from kbootstrap.events import PhaseFinished, PhaseStarted, Sink
 from kbootstrap.steps.step import quote
@@ -14,6 +14,10 @@ RUN_SECONDS = 3 * 3600.0
 """For one backup, or reading all again: as the unit has it."""
 LOOK_SECONDS = 180.0
 
+_SCOPE = ("systemd-run", "--quiet", "--scope", *(f"--property={name}={value}" for name, value in LIMITS.items()))
+_PACED = (*_SCOPE, "sh", "-c", 'exec "$0" "$@"')
+"""As slowly as the unit does it. Through a shell: systemd-run has no exit code of its own for a program that is not
+there."""
 _NOT_THERE = 127
 _OWN = "etcd-backup: "
 
@@ -22,7 +26,7 @@ def make(connection: Connection, emit: Sink) -> str:
     """One backup, copied and pruned; its ID. Raises CommandFailed with what is wrong, Locked while another is made."""
     parts = _Parts(connection.name, emit)
     try:
-        result = _asked(connection, ("run",), RUN_SECONDS, parts.on_line)
+        result = _asked(connection, ("run",), RUN_SECONDS, parts.on_line, paced=True)
         return _required(result, "the backup failed").text.splitlines()[-1]
     finally:
         parts.end()
@@ -59,7 +63,7 @@ def refresh(connection: Connection) -> None:
 
 def verify(connection: Connection, place: str, backup: str | None) -> Result:
     """Reads copies again; exit code 1 when one is not good."""
-    return _asked(connection, ("verify", place, *((backup,) if backup else ())), RUN_SECONDS)
+    return _asked(connection, ("verify", place, *((backup,) if backup else ())), RUN_SECONDS, paced=True)
 
 
 def prune(connection: Connection, place: str, *, only_plan: bool) -> list[str]:
@@ -69,9 +73,14 @@ def prune(connection: Connection, place: str, *, only_plan: bool) -> list[str]:
 
 
 def _asked(
-    connection: Connection, arguments: Sequence[str], timeout: float, on_line: Callable[[str], None] | None = None
+    connection: Connection,
+    arguments: Sequence[str],
+    timeout: float,
+    on_line: Callable[[str], None] | None = None,
+    *,
+    paced: bool = False,
 ) -> Result:
-    command = " ".join(quote(word) for word in (PROGRAM, *arguments))
+    command = " ".join(quote(word) for word in (*(_PACED if paced else ()), PROGRAM, *arguments))
     result = connection.run(command, timeout=timeout, on_line=on_line)
     if result.exit_code == BUSY:
         raise Locked(result.errors.removeprefix(_OWN), host=result.host, hint="wait until it has ended")

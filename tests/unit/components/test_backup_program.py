@@ -31,12 +31,6 @@ case "$*" in
     echo "a database" >"${!#}" ;;
 esac
 """
-SYSTEMD_RUN = """#!/bin/bash
-while [[ $1 != -- ]]; do echo "$1"; shift; done >"$WORLD/scope"
-shift
-echo "${1##*/}" >>"$WORLD/scope"
-exec "$@"
-"""
 ETCDUTL = """#!/bin/bash
 [[ ! -e $WORLD/corrupt ]] || { echo 'Error: snapshot file integrity check failed' >&2; exit 1; }
 echo '{"hash":2772609298,"revision":42,"totalKey":7,"totalSize":4096}'
@@ -167,8 +161,7 @@ class World:
 def world(tmp_path: Path) -> World:
     bin_ = tmp_path / "bin"
     bin_.mkdir()
-    programs = {"etcdctl": ETCDCTL, "etcdutl": ETCDUTL, "age": AGE, "rclone": RCLONE, "systemd-run": SYSTEMD_RUN}
-    for name, text in programs.items():
+    for name, text in {"etcdctl": ETCDCTL, "etcdutl": ETCDUTL, "age": AGE, "rclone": RCLONE}.items():
         (bin_ / name).write_text(text)
         (bin_ / name).chmod(0o755)
     (bin_ / "logger").symlink_to("/bin/true")
@@ -223,16 +216,6 @@ def test_a_backup_says_what_it_is(world: World) -> None:
     metrics = (world.root / "metrics/etcd-backup.prom").read_text()
     assert "kbootstrap_backup_last_run_ok 1\n" in metrics
     assert 'kbootstrap_backup_copy_ok{target="offsite"} 1\n' in metrics
-
-
-def test_the_snapshot_is_not_taken_as_fast_as_it_goes(world: World) -> None:
-    """All of the unit has these limits already, and it may not ask for a scope."""
-    world.made()
-    wanted = ["--quiet", "--scope", "--property=CPUQuota=20%", "--property=CPUQuotaPeriodSec=20ms", "etcdctl"]
-    assert (world.root / "scope").read_text().split() == wanted
-    (world.root / "scope").unlink()
-    assert world.run("run", PACED="yes")[0] == 0
-    assert not (world.root / "scope").exists()
 
 
 def test_only_as_many_stay_as_wanted_at_every_place(world: World) -> None:
