@@ -20,6 +20,17 @@ DIGEST = "kbootstrap.io/digest"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 
 
+_PATIENTLY = """\
+tries=5
+until said=$({apply} 2>&1 >/dev/null); do
+  case $said in *'already allocated'*) tries=$((tries - 1)) ;; *) tries=0 ;; esac
+  if [ $tries -eq 0 ]; then printf '%s\\n' "$said" >&2; exit 1; fi
+  sleep 1
+done"""
+"""Where a run was killed, its own request for a Service may be under way: its address is taken, and it is not there yet.
+"""
+
+
 class ObjectKey(NamedTuple):
     """What identifies an object; `namespace` is empty for those of the whole cluster."""
 
@@ -86,13 +97,14 @@ class Manifests:
         if not due and written is None:
             return None
         apply = kubectl(
-            f"apply --server-side --force-conflicts --field-manager={FIELD_MANAGER}"
-            f" --filename={self.file.path} >/dev/null",
+            f"apply --server-side --force-conflicts --field-manager={FIELD_MANAGER} --filename={self.file.path}",
             timeout=60,
         )
         return Change(
             title=f"apply {self.name}",
-            script="\n".join([*([written.script] if written else []), *([apply] if due else [])]),
+            script="\n".join(
+                [*([written.script] if written else []), *([_PATIENTLY.format(apply=apply)] if due else [])]
+            ),
             fingerprint=fingerprint("manifests", self.name, *(_digest_of(item) for item in self.objects)),
             diff="\n".join(
                 [

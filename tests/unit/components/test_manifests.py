@@ -1,3 +1,6 @@
+import subprocess
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -126,3 +129,30 @@ def test_dns_is_spread_over_hosts_where_there_are_several() -> None:
 
     assert spread("vip", "cp1") == (2, 2)
     assert spread("single", "solo") == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("says", "times", "code", "calls"),
+    [
+        ("failed to allocate IP 10.96.0.10: provided IP is already allocated", 2, 0, 3),
+        ("failed to allocate IP 10.96.0.10: provided IP is already allocated", 9, 1, 5),
+        ("spec.ports: Required value", 9, 1, 1),
+    ],
+)
+def test_the_address_of_a_service_that_a_killed_run_still_asks_for_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, times: int, code: int, calls: int
+) -> None:
+    program = tmp_path / "kubectl"
+    program.write_text(
+        f"#!/bin/sh\necho >>{tmp_path}/calls\n[ $(wc -l <{tmp_path}/calls) -gt {times} ] || {{ echo '{says}' >&2; exit 1; }}\n"
+    )
+    program.chmod(0o755)
+    (tmp_path / "sleep").symlink_to("/bin/true")
+    monkeypatch.setattr("kbootstrap.components.manifests.kubectl", lambda *_, **__: str(program))
+    due = change({})
+    assert due is not None
+    done = subprocess.run(
+        ["sh", "-eu"], input=due.script, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr.strip()) == (code, says if code else "")
+    assert (tmp_path / "calls").read_text().count("\n") == calls
