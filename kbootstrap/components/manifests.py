@@ -27,8 +27,7 @@ until said=$({apply} 2>&1 >/dev/null); do
   if [ $tries -eq 0 ]; then printf '%s\\n' "$said" >&2; exit 1; fi
   sleep 1
 done"""
-"""Where a run was killed, its own request for a Service may be under way: its address is taken, and it is not there yet.
-"""
+"""A killed run's request for a Service may be under way: the address is taken, and the Service is not there yet."""
 
 
 class ObjectKey(NamedTuple):
@@ -96,15 +95,11 @@ class Manifests:
         written = self.file.diff(seen, touched)
         if not due and written is None:
             return None
-        apply = kubectl(
-            f"apply --server-side --force-conflicts --field-manager={FIELD_MANAGER} --filename={self.file.path}",
-            timeout=60,
-        )
+        options = f"--server-side --force-conflicts --field-manager={FIELD_MANAGER} --filename={self.file.path}"
+        apply = _PATIENTLY.format(apply=kubectl(f"apply {options}", timeout=60))
         return Change(
             title=f"apply {self.name}",
-            script="\n".join(
-                [*([written.script] if written else []), *([_PATIENTLY.format(apply=apply)] if due else [])]
-            ),
+            script="\n".join([*([written.script] if written else []), *([apply] if due else [])]),
             fingerprint=fingerprint("manifests", self.name, *(_digest_of(item) for item in self.objects)),
             diff="\n".join(
                 [
