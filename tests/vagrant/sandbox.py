@@ -26,8 +26,8 @@ class Sandbox:
         return ["nsenter", f"--target={self.pid}", "--mount", "--net", "--pid", "--wd=.", "--", *command]
 
     def in_network(self, *command: str) -> list[str]:
-        """A command as one that reaches the machines, and nothing else by the network."""
-        return ["nsenter", f"--target={self.pid}", "--net", "--", *command]
+        """A command as one that reaches the machines, and nothing else by the network. It ends with these tests."""
+        return ["setpriv", "--pdeathsig=TERM", "nsenter", f"--target={self.pid}", "--net", "--", *command]
 
     def virsh(self, *arguments: str) -> str:
         """What `virsh` says."""
