@@ -1,5 +1,7 @@
 """The endpoint's own parts end on the host that holds the VIP, or the VIP is handed over."""
 
+from collections.abc import Callable
+
 from kbootstrap.components import edge as edge_proxy
 from kbootstrap.components import keepalived, nginx
 from kbootstrap.components.handover import turn_away
@@ -29,20 +31,25 @@ KEEPALIVED = Drill(
     needs=vip,
 )
 
-NGINX = Drill(
-    name="nginx-stop",
-    title="The proxy is stopped on the host that holds the VIP",
-    budget=lambda cluster: (outage("requests", 2, *READS, *WRITES), *edge(cluster, 2)),
-    prepare=lambda ground: stopped(nginx.UNIT, replaceable_holder(ground), seconds=12.0),
-    needs=proxied_vip,
-)
 
-EDGE = Drill(
-    name="edge-stop",
-    title="The proxy of the applications is stopped on the load balancer that holds the VIP",
-    budget=lambda cluster: (outage("requests", 2, *READS, *WRITES), *edge(cluster, 2)),
-    prepare=lambda ground: stopped(edge_proxy.UNIT, replaceable_holder(ground), seconds=12.0),
-    needs=applications,
+def _proxy_stop(name: str, title: str, unit: str, needs: Callable[[Cluster], str | None]) -> Drill:
+    """One of the proxies ends; the host gives up its VIPs with either, so users of both feel it."""
+    return Drill(
+        name=name,
+        title=title,
+        budget=lambda cluster: (outage("requests", 2, *READS, *WRITES), *edge(cluster, 2)),
+        prepare=lambda ground: stopped(unit, replaceable_holder(ground), seconds=12.0),
+        needs=needs,
+    )
+
+
+NGINX = _proxy_stop("nginx-stop", "The proxy is stopped on the host that holds the VIP", nginx.UNIT, proxied_vip)
+
+EDGE = _proxy_stop(
+    "edge-stop",
+    "The proxy of the applications is stopped on the load balancer that holds the VIP",
+    edge_proxy.UNIT,
+    applications,
 )
 
 
