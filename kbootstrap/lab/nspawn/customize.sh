@@ -23,6 +23,12 @@ WantedBy=sysinit.target
 CONF
 systemctl --quiet --root="$root" enable kbootstrap-lab.service
 
+# Go's runtime sleeps 20 µs at a time while a program is at work. In a virtual machine each of those wake-ups leaves the
+# guest. With some fifty such programs on two cores this leaves twice as much to everything else (an idle cluster: 900
+# instead of 5,200 timer interrupts a second).
+mkdir -p "$root/etc/systemd/system.conf.d"
+printf '[Manager]\nTimerSlackNSec=2ms\n' >"$root/etc/systemd/system.conf.d/kbootstrap-lab.conf"
+
 # The kernel is the machine's: a host sets only what it has of its own.
 sed -i '/^-\?net\./!d' "$root"/usr/lib/sysctl.d/*.conf
 
