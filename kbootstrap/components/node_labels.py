@@ -34,7 +34,7 @@ class ClusterNodes(Single[Mapping[str, NodeMarks]]):
 
     @property
     def command(self) -> str:
-        return ask(["/api/v1/nodes"])
+        return ask(["/api/v1/nodes"], patient=True)
 
     def value(self, output: bytes) -> Mapping[str, NodeMarks]:
         return {node["metadata"]["name"]: _marks(node) for answer in answers(output) for node in items(answer)}

@@ -21,16 +21,28 @@ AS_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 """What `kubectl get` prints, as JSON: a line of `cells` for each object."""
 
 
-def ask(queries: Sequence[str], accept: str = "application/json", kubeconfig: PurePosixPath = ADMIN_CONF) -> str:
+TRIES = 3
+"""Of a patient question. An apiserver that has just started, or whose etcd elects a leader, says no for a moment."""
+
+
+def ask(
+    queries: Sequence[str],
+    accept: str = "application/json",
+    kubeconfig: PurePosixPath = ADMIN_CONF,
+    *,
+    patient: bool = False,
+) -> str:
     """Shell that prints what the API answers to each query (a path, perhaps with parameters), as a line of JSON.
 
-    The key of who asks stays in the kubeconfig and in pipes. Fails when no apiserver answers.
+    The key of who asks stays in the kubeconfig and in pipes. Fails when no apiserver answers. A `patient` one asks
+    again, a second later: refusals that pass are printed as well.
     """
+    again = f" --retry {TRIES - 1} --retry-all-errors --retry-delay 1 --retry-max-time {ANSWER_SECONDS}" if patient else ""
     urls = " ".join(f'"$server"{shlex.quote(_compact(query))}' for query in queries)
     return f"""\
 of() {{ sed -n 's/^ *'"$1"': "\\{{0,1\\}}\\([^"]*\\)"\\{{0,1\\}}$/\\1/p' {kubeconfig}; }}
 server=$(of server) && [ -n "$server" ] || exit 1
-curl --disable --silent --noproxy '*' --max-time {ANSWER_SECONDS} --header {shlex.quote(f"Accept: {accept}")} \\
+curl --disable --silent --noproxy '*'{again} --max-time {ANSWER_SECONDS} --header {shlex.quote(f"Accept: {accept}")} \\
   --cacert {CA_CERTIFICATE} --cert /dev/fd/3 --key /dev/fd/4 {urls} 3<<END_OF_CERTIFICATE 4<<END_OF_KEY
 $(of client-certificate-data | base64 -d)
 END_OF_CERTIFICATE
