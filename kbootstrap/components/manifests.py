@@ -54,7 +54,9 @@ class ManagedObjects(Fact[Mapping[ObjectKey, str]]):
     @classmethod
     def script(cls, facts: Sequence[Self]) -> str:
         kinds = sorted({kind for fact in facts for kind in fact.kinds})
-        return ask([f"{collection(*kind)}?labelSelector={MANAGED_BY}%3D{FIELD_MANAGER}" for kind in kinds], patient=True)
+        return ask(
+            [f"{collection(*kind)}?labelSelector={MANAGED_BY}%3D{FIELD_MANAGER}" for kind in kinds], patient=True
+        )
 
     @classmethod
     def parse(cls, facts: Sequence[Self], output: bytes) -> Mapping[Self, Mapping[ObjectKey, str]]:

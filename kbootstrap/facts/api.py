@@ -37,7 +37,9 @@ def ask(
     The key of who asks stays in the kubeconfig and in pipes. Fails when no apiserver answers. A `patient` one asks
     again, a second later: refusals that pass are printed as well.
     """
-    again = f" --retry {TRIES - 1} --retry-all-errors --retry-delay 1 --retry-max-time {ANSWER_SECONDS}" if patient else ""
+    again = (
+        f" --retry {TRIES - 1} --retry-all-errors --retry-delay 1 --retry-max-time {ANSWER_SECONDS}" if patient else ""
+    )
     urls = " ".join(f'"$server"{shlex.quote(_compact(query))}' for query in queries)
     return f"""\
 of() {{ sed -n 's/^ *'"$1"': "\\{{0,1\\}}\\([^"]*\\)"\\{{0,1\\}}$/\\1/p' {kubeconfig}; }}
