@@ -9,6 +9,7 @@ from kbootstrap.probes.application import Stage
 from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows import etcd_writes
 from kbootstrap.workflows.probing import Reader
+from kbootstrap.workflows.sweeping import kept_at
 
 READ_SECONDS = 60.0
 
@@ -24,7 +25,7 @@ def member_readers(cluster: Cluster, connections: Mapping[str, Connection]) -> d
 
 def _reader(connection: Connection) -> Reader:
     def read(stage: Stage) -> Iterable[str]:
-        yield from _names(connection, f"/registry/configmaps/{stage.namespace}/")
+        yield from _names(connection, kept_at(stage))
         yield from _names(connection, etcd_writes.prefix_of(stage))
 
     return read

@@ -52,8 +52,8 @@ def leased(members: Sequence[Connection], emit: Sink) -> Iterator[int]:
 
     The caller holds the cluster's lock, so nobody else probes now. Raises CommandFailed when no member answers.
     """
-    _etcdctl(members, f"del --prefix /{PREFIX}-")
-    said = _etcdctl(members, f"lease grant {LEASE_SECONDS}")
+    etcdctl(members, f"del --prefix /{PREFIX}-")
+    said = etcdctl(members, f"lease grant {LEASE_SECONDS}")
     granted = _GRANTED.search(said)
     if granted is None:
         raise CommandFailed("etcd grants no lease", output=said)
@@ -61,7 +61,7 @@ def leased(members: Sequence[Connection], emit: Sink) -> Iterator[int]:
         yield int(granted[1], 16)
     finally:
         try:
-            _etcdctl(members, f"lease revoke {granted[1]}")
+            etcdctl(members, f"lease revoke {granted[1]}")
         except KbootstrapError as error:
             emit(Note(f"the keys of {ETCD_WRITE} could not be taken away, and expire by themselves: {error}"))
 
@@ -105,7 +105,7 @@ def connected(cluster: Cluster, connections: Mapping[str, Connection], hurt: Col
     return [connections[member.name] for member in members if member.name in connections]
 
 
-def _etcdctl(members: Sequence[Connection], arguments: str) -> str:
+def etcdctl(members: Sequence[Connection], arguments: str) -> str:
     """What the first member that can says. Raises CommandFailed, or Unreachable, of the last one."""
     *others, last = members
     command = f"{LOCAL_BIN}/etcdctl --command-timeout={COMMAND_SECONDS:.0f}s {arguments}"
