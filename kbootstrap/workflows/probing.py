@@ -28,6 +28,7 @@ from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows import edge_probes, etcd_writes
 from kbootstrap.workflows.image import supplied
 from kbootstrap.workflows.parallel import on_all
+from kbootstrap.workflows.sweeping import sweep
 from kbootstrap.workflows.ways import TUNNEL_RATE, Entry, Place, Ways
 
 USER = CertificateSpec("kbootstrap-probe", ("system:masters",), client=True)
@@ -40,6 +41,10 @@ REPLICA_HOSTS = 2
 """As many workers are needed for the application to stay while one of them is drained."""
 
 WRITTEN = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{name}"}})
+
+WRITE_NEW_RATE = 10.0
+"""Requests per second, at the most, of what costs a cluster more than the rest together: a write, and a TLS handshake
+for it (some 10 ms of CPU on all hosts). Writes and new connections are each probed at the full rate by another."""
 
 Reader = Callable[[Stage], Iterable[str]]
 """Reads the names of the writing probes' objects from somewhere, such as an etcd member. Raises KbootstrapError."""
@@ -105,7 +110,8 @@ def probed(
         spec = replace(spec, probes=(*spec.probes, *edge_probes.probes(ways, settings.rate, emit)))
         names = tuple(probe.name for probe in spec.probes)
         recording = Recording(names, replicas_wanted=application.ready_always, place=_told(there) if there else "")
-        # Called after the prober has ended, and before its objects are taken away.
+        # Called after the prober has ended: its objects are read back, then taken away.
+        stack.callback(_sweep, ways, hurt, stage, recording, emit)
         stack.callback(_read_back, recording, _api_reader(api), settings.readers, stage)
         stack.enter_context(probing(spec, recording, settings.samples))
         emit(Note(_announcement(spec)))
@@ -153,14 +159,15 @@ def _spec(place: Place, credentials: Credentials, stage: Stage, settings: ProbeS
 def _requests(place: Place, stage: Stage, rate: float) -> tuple[Probe, ...]:
     """What users of the API and of the application send from a place."""
 
-    def probe(kind: str, path: str, kept: int = 0, body: str = "") -> Probe:
-        return Probe(kinds.name_at(kind, place.host), (place.endpoint,), path, kept=kept, body=body, rate=rate)
+    def probe(kind: str, path: str, kept: int = 0, body: str = "", most: float = rate) -> Probe:
+        often = min(rate, most)
+        return Probe(kinds.name_at(kind, place.host), (place.endpoint,), path, kept=kept, body=body, rate=often)
 
     application = kinds.name_at(APPLICATION, place.host)
     return (
         probe("api-new", stage.read),
         probe("api-kept", stage.read, KEPT),
-        probe("write-new", stage.objects, body=WRITTEN),
+        probe("write-new", stage.objects, body=WRITTEN, most=WRITE_NEW_RATE),
         probe("write-kept", stage.objects, KEPT, WRITTEN),
         Probe(application, place.ports, APPLICATION_PATH, secure=False, rate=rate),
     )
@@ -182,6 +189,11 @@ def _etcd_writes(ways: Ways, hurt: Collection[str], stage: Stage, rate: float, e
         members = etcd_writes.connected(cluster, connections, hurt)
         lease = ways.stack.enter_context(etcd_writes.leased(members, emit))
         yield etcd_writes.probe(targets, who, stage, lease, rate)
+
+
+def _sweep(ways: Ways, hurt: Collection[str], stage: Stage, recording: Recording, emit: Sink) -> None:
+    if members := etcd_writes.connected(ways.cluster, ways.connections, hurt):
+        sweep(members, stage, recording.samples().tracks, emit)
 
 
 def _announcement(spec: Spec) -> str:

@@ -1,6 +1,7 @@
 """A cluster under probes, from one end to the other, with a server that plays its API and its application."""
 
 import json
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -89,6 +90,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         connections = {name: FakeConnection(name) for name in hosts}
         files = {str(paths.CA_CERTIFICATE): api.authority.certificate, str(paths.CA_KEY): api.authority.key}
         connections["cp1"].files.update(files)
+        connections["cp1"].expect(re.compile(".*etcdctl .* del --prefix /registry/configmaps/kbootstrap-probe-.*"), "0")
         played = PlayedCluster(web.target.port)
         api.react = played
         monkeypatch.setattr(probing, "supplied", no_image)
@@ -127,8 +129,10 @@ def test_nothing_happens_and_nobody_notices(world: World) -> None:
     assert found.replicas is not None
     assert (found.replicas.lowest, found.replicas.wanted) == (2, 1)
     assert len([path for path in world.played.deleted if path.count("/") == 4]) == 1
+    swept = [command.rpartition("/")[2] for command in world.connections["cp1"].commands if "registry" in command]
+    assert swept == ["write-new-0000", "write-kept-0000"]
     assert [event.text for event in world.told] == [  # type: ignore[union-attr]
-        "probing through 127.0.0.1: api-new 20/s, api-kept 20/s, write-new 20/s, write-kept 20/s, application 20/s"
+        "probing through 127.0.0.1: api-new 20/s, api-kept 20/s, write-new 10/s, write-kept 20/s, application 20/s"
     ]
 
 
