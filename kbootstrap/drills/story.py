@@ -8,11 +8,14 @@ from datetime import UTC, datetime
 from kbootstrap.drills.chronicle import Chronicle
 from kbootstrap.drills.drill import Course, Drill
 from kbootstrap.drills.measure import jitter, losses, watched
-from kbootstrap.drills.result import DrillResult, Kind, Measured, Verdict
+from kbootstrap.drills.result import DrillResult, Jitter, Kind, Measured, Verdict
 from kbootstrap.engine.lock import Owner
 from kbootstrap.errors import KbootstrapError
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.probes.recording import Observation
+
+BUSY_SECONDS = 0.25
+"""Half of the shortest outage that a budget allows."""
 
 
 @dataclass(slots=True)
@@ -78,8 +81,22 @@ def judged(story: Story) -> DrillResult:
         story.problems.append(f"the measurement is not whole: {seen.account.problem}")
     if seen.account.unsent:
         story.remarks.append(f"{seen.account.unsent:,} requests were never sent: this machine held the prober up")
+    if (fault := story.chronicle.first(Kind.FAULT)) is not None:
+        story.remarks += busy(jitter(seen, fault))
     story.verdict = Verdict.CUT_SHORT if story.cut else Verdict.FAILED if story.problems else Verdict.PASSED
     return story.result(story.verdict, measured)
+
+
+def busy(before: Sequence[Jitter]) -> list[str]:
+    """What the reader has to know of a cluster that was slow before anything was done to it."""
+    slowest = max(before, key=lambda one: one.p99, default=None)
+    if slowest is None or slowest.p99 <= BUSY_SECONDS:
+        return []
+    return [
+        f"before the fault one of a hundred answers of {slowest.probe} took {slowest.p99:.2f} s and more: hosts are too"
+        " busy for so many requests, and every outage contains that (see --probe-rate, and drills.probe_rates in the"
+        " inventory)"
+    ]
 
 
 def _over(measured: Measured) -> str:
