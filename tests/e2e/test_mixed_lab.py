@@ -229,7 +229,7 @@ def test_an_upgrade_goes_unnoticed(bed: Bed, mixed: Mixed) -> None:
     with ExitStack() as stack:
         clients = [stack.enter_context(probing(application(mixed.outside, name, VIP))) for name in NAMES]
         done = bed.run("upgrade", *way, *PROBES, "--report", str(bed.folder / f"{method(bed)}.html"))
-    require_unnoticed(report(bed, done, method(bed)), *(f"edge.{name}" for name in NAMES))
+    require_unnoticed(report(bed, done, method(bed)), *(f"edge.{name}" for name in sorted(NAMES)))
     done.expect(0)
     assert versions(bed) == {NEWER if method(bed) == "nat" else mixed.older}
     for name, probe in zip(NAMES, clients, strict=True):

@@ -25,7 +25,7 @@ def test_an_upgrade_behind_load_balancers_goes_unnoticed(beds: BedFactory) -> No
     deploy(bed)
     with probing(application(outside, "shop", VIP)) as shop, probing(application(outside, "billing", VIP)) as billing:
         done = bed.run("upgrade", "--to", NEWER, *PROBES, "--report", str(bed.folder / "there.html"))
-    require_unnoticed(report(bed, done, "there"), *(f"edge.{name}" for name in NAMES))
+    require_unnoticed(report(bed, done, "there"), *(f"edge.{name}" for name in sorted(NAMES)))
     done.expect(0, f"runs Kubernetes {NEWER}")
     for name, probe in (("shop", shop), ("billing", billing)):
         bed.note(f"{name}: {probe.summary(0)}")
