@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kbootstrap.probes import exchange
 from kbootstrap.probes.exchange import Kept, Outcome, Way, ask_anew
 from kbootstrap.probes.line import opened, plugged
 from kbootstrap.probes.spec import Target
@@ -240,15 +241,24 @@ def test_an_answer_that_is_late_holds_up_no_request(tmp_path: Path) -> None:
     assert [asked.connection for asked in server.asked] == [0, 0, 1, 1]
 
 
-def test_of_two_connections_one_is_kept(tmp_path: Path) -> None:
-    async def ask() -> None:
-        line = Kept(way(server))
-        for _ in range(3):
-            asks = (line.ask(line._way.request("/x", keep=True), time.monotonic() + PATIENCE) for _ in range(2))
-            assert await asyncio.gather(*asks) == [Outcome(body=b"{}")] * 2
+async def in_pairs(way: Way, times: int, pause: float = 0.0) -> None:
+    line = Kept(way)
+    for _ in range(times):
+        asks = (line.ask(way.request("/x", keep=True), time.monotonic() + PATIENCE) for _ in range(2))
+        assert await asyncio.gather(*asks) == [Outcome(body=b"{}")] * 2
+        await asyncio.sleep(pause)
 
+
+def test_a_slow_cluster_is_not_burdened_with_new_connections(tmp_path: Path) -> None:
     with serving(tmp_path, lambda _: Reaction(answer(), after=0.1)) as server:
-        asyncio.run(ask())
+        asyncio.run(in_pairs(way(server), 3))
+    assert server.connections == 2
+
+
+def test_a_second_connection_that_nobody_needs_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "SPARE_SECONDS", 0.05)
+    with serving(tmp_path, lambda _: Reaction(answer(), after=0.1)) as server:
+        asyncio.run(in_pairs(way(server), 3, pause=0.1))
     assert server.connections == 4  # two, and a second one every time after that
 
 
