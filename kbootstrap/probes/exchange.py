@@ -100,8 +100,8 @@ class Kept:
     """A connection that is kept open between requests.
 
     While it is busy with one, the next has another: as with every HTTP/1.1 client, an answer that is late holds up no
-    other request. Those are kept for a while, as clients do. Closed at once, they would be opened anew with each request
-    as long as a cluster is slow, and the handshakes (four times the work of the requests) would keep it slow.
+    other request. Those are kept for a while, too. Closed at once, they would be opened anew with each request as long
+    as a cluster is slow, and the handshakes (four times the work of the requests) would keep it slow.
     """
 
     def __init__(self, way: Way) -> None:
