@@ -22,6 +22,9 @@ KEPT = ("api-kept", "write-kept")
 APPLICATION = ("application",)
 EDGE = (kinds.EDGE,)
 
+BUSY_SECONDS = 0.25
+"""Half of the shortest outage that a budget allows. One answer of a hundred that takes longer is too many."""
+
 
 def outage(what: str, seconds: float, *probes: str) -> Rule:
     """No outage that any of these probes feels, wherever sent from, is longer; 0: none of their requests fails."""
@@ -126,17 +129,25 @@ def _steady(limit: Limit, course: Course) -> Measured:
     return Measured(limit, None if undo is None or again is None else again - undo)
 
 
-def jitter(seen: Observation, until: float) -> tuple[Jitter, ...]:
-    """How the probes' answers came before the fault."""
+def jitter(tracks: Sequence[Track], since: float, until: float) -> tuple[Jitter, ...]:
+    """How the probes' answers came in a time when nothing was done to the cluster."""
     found = []
-    for track in seen.samples.tracks:
+    for track in tracks:
         latencies = sorted(
-            seconds for began, seconds in zip(track.began, track.seconds, strict=True) if began + seconds <= until
+            seconds
+            for began, seconds in zip(track.began, track.seconds, strict=True)
+            if since <= began + seconds <= until
         )
         median, p99 = percentile(latencies, 0.5), percentile(latencies, 0.99)
         if median is not None and p99 is not None:
             found.append(Jitter(track.name, median, p99, latencies[-1]))
     return tuple(found)
+
+
+def slow(found: Sequence[Jitter]) -> Jitter | None:
+    """The slowest probe, where what it measures would say more about how busy the hosts are than about a fault."""
+    slowest = max(found, key=lambda one: one.p99, default=None)
+    return slowest if slowest is not None and slowest.p99 > BUSY_SECONDS else None
 
 
 def failed_since(tracks: Sequence[Track], since: float) -> list[str]:

@@ -19,7 +19,13 @@ from kbootstrap.drills.power import power_of
 from kbootstrap.drills.readers import member_readers
 from kbootstrap.drills.result import DrillResult, Kind, Verdict
 from kbootstrap.drills.setting import setting
-from kbootstrap.drills.steady import look, wait_until_calm, wait_until_steady
+from kbootstrap.drills.steady import (
+    BASELINE_SECONDS,
+    look,
+    wait_until_calm,
+    wait_until_quick,
+    wait_until_steady,
+)
 from kbootstrap.drills.story import Story, judged
 from kbootstrap.drills.striking import longest, strike_and_heal
 from kbootstrap.engine.journal import Entry, now, record, recorded, state_folder
@@ -30,11 +36,8 @@ from kbootstrap.model.cluster import Cluster
 from kbootstrap.workflows.access import reached
 from kbootstrap.workflows.probing import ProbeSettings, probed
 
-BASELINE_SECONDS = 4.0
-"""Without a failed request, before anything is done: two hundred of each probe."""
-
 BASELINE_PATIENCE = 30.0
-"""For that to come about: what brings the probes' application is work for the cluster, too."""
+"""For requests that do not fail, then for quick ones: what brings the probes' application is work for the cluster."""
 
 GRACE_SECONDS = 6.0
 """For what is only a moment's trouble when a drill begins: a proxy that waits for three good answers."""
@@ -138,6 +141,7 @@ def _drill(ground: Ground, story: Story, order: Order, emit: Sink) -> DrillResul
             failed = wait_until_calm(recording, BASELINE_SECONDS, time.monotonic() + BASELINE_PATIENCE)
             if failed:
                 raise Refused("requests fail before anything is done", failed)
+            wait_until_quick(recording, BASELINE_SECONDS, time.monotonic() + BASELINE_PATIENCE)
             ground.chronicle.note(Kind.STEADY, f"no request failed for {BASELINE_SECONDS:.0f} s")
             journal.enter_context(_journalled(ground, story))
             heard = ground.lit((*cluster.control_planes, *cluster.vip_hosts))

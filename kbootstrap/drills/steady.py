@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from kbootstrap.checks.catalogue import CHECKS, Scope
-from kbootstrap.drills.measure import failed_since
+from kbootstrap.drills.measure import failed_since, jitter, slow
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.probes.recording import Recording
 from kbootstrap.transport.connection import Connection
@@ -15,6 +15,9 @@ from kbootstrap.workflows.status import Status, status_through
 
 CHECKED = ("etcd-in-step", "nodes-ready", "dns-ready")
 """The checks that look at the whole cluster; the rest of the steady state is what `status` reads of each host."""
+
+BASELINE_SECONDS = 4.0
+"""Without a failed request, before anything is done: two hundred of each probe."""
 
 LOOK_PAUSE = 0.5
 CALM_PAUSE = 0.5
@@ -90,3 +93,14 @@ def wait_until_calm(recording: Recording, seconds: float, deadline: float) -> li
         if not failed or time.monotonic() >= deadline:
             return failed
         since = time.monotonic()
+
+
+def wait_until_quick(recording: Recording, seconds: float, deadline: float) -> None:
+    """Until the answers of so many seconds came as quickly as budgets need it.
+
+    Where they do not before the deadline, the drill goes on, and says so in the end.
+    """
+    while (now := time.monotonic()) < deadline:
+        if slow(jitter(recording.samples().tracks, now - seconds, now)) is None:
+            return
+        time.sleep(CALM_PAUSE)

@@ -7,15 +7,13 @@ from datetime import UTC, datetime
 
 from kbootstrap.drills.chronicle import Chronicle
 from kbootstrap.drills.drill import Course, Drill
-from kbootstrap.drills.measure import jitter, losses, watched
+from kbootstrap.drills.measure import jitter, losses, slow, watched
 from kbootstrap.drills.result import DrillResult, Jitter, Kind, Measured, Verdict
+from kbootstrap.drills.steady import BASELINE_SECONDS
 from kbootstrap.engine.lock import Owner
 from kbootstrap.errors import KbootstrapError
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.probes.recording import Observation
-
-BUSY_SECONDS = 0.25
-"""Half of the shortest outage that a budget allows."""
 
 
 @dataclass(slots=True)
@@ -40,8 +38,14 @@ class Story:
     verdict: Verdict | None = None
     """None until it is judged."""
 
+    def jitter(self) -> tuple[Jitter, ...]:
+        """Of the steady state before the fault."""
+        steady, fault = self.chronicle.first(Kind.STEADY), self.chronicle.first(Kind.FAULT)
+        if self.seen is None or steady is None or fault is None:
+            return ()
+        return jitter(self.seen.samples.tracks, steady - BASELINE_SECONDS, fault)
+
     def result(self, verdict: Verdict, measured: Sequence[Measured] = ()) -> DrillResult:
-        fault = self.chronicle.first(Kind.FAULT)
         return DrillResult(
             drill=self.drill.name,
             title=self.drill.title,
@@ -55,7 +59,7 @@ class Story:
             problems=tuple(self.problems),
             remarks=tuple(self.remarks),
             moments=self.chronicle.moments(),
-            jitter=() if self.seen is None or fault is None else jitter(self.seen, fault),
+            jitter=self.jitter(),
             setting=self.setting,
             seen=self.seen,
         )
@@ -81,16 +85,15 @@ def judged(story: Story) -> DrillResult:
         story.problems.append(f"the measurement is not whole: {seen.account.problem}")
     if seen.account.unsent:
         story.remarks.append(f"{seen.account.unsent:,} requests were never sent: this machine held the prober up")
-    if (fault := story.chronicle.first(Kind.FAULT)) is not None:
-        story.remarks += busy(jitter(seen, fault))
+    story.remarks += busy(story.jitter())
     story.verdict = Verdict.CUT_SHORT if story.cut else Verdict.FAILED if story.problems else Verdict.PASSED
     return story.result(story.verdict, measured)
 
 
 def busy(before: Sequence[Jitter]) -> list[str]:
     """What the reader has to know of a cluster that was slow before anything was done to it."""
-    slowest = max(before, key=lambda one: one.p99, default=None)
-    if slowest is None or slowest.p99 <= BUSY_SECONDS:
+    slowest = slow(before)
+    if slowest is None:
         return []
     return [
         f"before the fault one of a hundred answers of {slowest.probe} took {slowest.p99:.2f} s and more: hosts are too"

@@ -16,12 +16,13 @@ from kbootstrap.drills.measure import (
     reached,
     serving,
     silence,
+    slow,
     steady,
     unbroken,
     unfelt,
     watched,
 )
-from kbootstrap.drills.result import Kind, Measured, Moment
+from kbootstrap.drills.result import Jitter, Kind, Measured, Moment
 from kbootstrap.probes.ledger import Verdict
 from kbootstrap.probes.recording import Observation
 from kbootstrap.probes.samples import Move, Samples, Track
@@ -131,9 +132,17 @@ def test_the_first_good_request_after_the_last_that_failed() -> None:
 
 
 def test_the_jitter_is_of_the_time_before_the_fault() -> None:
-    (found,) = jitter(observation(track("api-new", GRID)), FAULT)
+    (found,) = jitter([track("api-new", GRID)], 0.0, FAULT)
     assert found.longest == 0.01
-    assert jitter(observation(track("api-new", [5.0])), FAULT) == ()
+    assert jitter([track("api-new", [5.0])], 0.0, FAULT) == ()
+    assert jitter([track("api-new", [1.0])], 2.0, FAULT) == ()
+
+
+def test_one_slow_answer_of_a_hundred_is_no_slow_cluster() -> None:
+    calm = Jitter("api-new", 0.004, 0.25, 0.9)
+    assert slow([calm]) is None
+    assert slow([calm, Jitter("write-new", 0.1, 0.26, 0.3)]) == Jitter("write-new", 0.1, 0.26, 0.3)
+    assert slow([]) is None
 
 
 def test_what_failed_since() -> None:
