@@ -43,7 +43,7 @@ REPLICA_HOSTS = 2
 WRITTEN = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{name}"}})
 
 WRITE_NEW_RATE = 10.0
-"""Requests per second, at the most, of what costs a cluster more than the rest together: a write, and a TLS handshake
+"""Requests per second, at the most, of what costs a cluster the most of all probes: a write, and a TLS handshake
 for it (some 10 ms of CPU on all hosts). Writes and new connections are each probed at the full rate by another."""
 
 Reader = Callable[[Stage], Iterable[str]]
