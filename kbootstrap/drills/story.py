@@ -38,14 +38,7 @@ class Story:
     verdict: Verdict | None = None
     """None until it is judged."""
 
-    def jitter(self) -> tuple[Jitter, ...]:
-        """Of the steady state before the fault."""
-        steady, fault = self.chronicle.first(Kind.STEADY), self.chronicle.first(Kind.FAULT)
-        if self.seen is None or steady is None or fault is None:
-            return ()
-        return jitter(self.seen.samples.tracks, steady - BASELINE_SECONDS, fault)
-
-    def result(self, verdict: Verdict, measured: Sequence[Measured] = ()) -> DrillResult:
+    def result(self, verdict: Verdict, measured: Sequence[Measured] = (), before: Sequence[Jitter] = ()) -> DrillResult:
         return DrillResult(
             drill=self.drill.name,
             title=self.drill.title,
@@ -59,7 +52,7 @@ class Story:
             problems=tuple(self.problems),
             remarks=tuple(self.remarks),
             moments=self.chronicle.moments(),
-            jitter=self.jitter(),
+            jitter=tuple(before),
             setting=self.setting,
             seen=self.seen,
         )
@@ -85,9 +78,18 @@ def judged(story: Story) -> DrillResult:
         story.problems.append(f"the measurement is not whole: {seen.account.problem}")
     if seen.account.unsent:
         story.remarks.append(f"{seen.account.unsent:,} requests were never sent: this machine held the prober up")
-    story.remarks += busy(story.jitter())
+    before = _before(story.chronicle, seen)
+    story.remarks += busy(before)
     story.verdict = Verdict.CUT_SHORT if story.cut else Verdict.FAILED if story.problems else Verdict.PASSED
-    return story.result(story.verdict, measured)
+    return story.result(story.verdict, measured, before)
+
+
+def _before(chronicle: Chronicle, seen: Observation) -> tuple[Jitter, ...]:
+    """How the probes fared in the steady state before the fault."""
+    steady, fault = chronicle.first(Kind.STEADY), chronicle.first(Kind.FAULT)
+    if steady is None or fault is None:
+        return ()
+    return jitter(seen.samples.tracks, steady - BASELINE_SECONDS, fault)
 
 
 def busy(before: Sequence[Jitter]) -> list[str]:
