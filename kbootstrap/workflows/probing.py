@@ -159,15 +159,14 @@ def _spec(place: Place, credentials: Credentials, stage: Stage, settings: ProbeS
 def _requests(place: Place, stage: Stage, rate: float) -> tuple[Probe, ...]:
     """What users of the API and of the application send from a place."""
 
-    def probe(kind: str, path: str, kept: int = 0, body: str = "", most: float = rate) -> Probe:
-        often = min(rate, most)
+    def probe(kind: str, path: str, kept: int = 0, body: str = "", often: float = rate) -> Probe:
         return Probe(kinds.name_at(kind, place.host), (place.endpoint,), path, kept=kept, body=body, rate=often)
 
     application = kinds.name_at(APPLICATION, place.host)
     return (
         probe("api-new", stage.read),
         probe("api-kept", stage.read, KEPT),
-        probe("write-new", stage.objects, body=WRITTEN, most=WRITE_NEW_RATE),
+        probe("write-new", stage.objects, body=WRITTEN, often=min(rate, WRITE_NEW_RATE)),
         probe("write-kept", stage.objects, KEPT, WRITTEN),
         Probe(application, place.ports, APPLICATION_PATH, secure=False, rate=rate),
     )
