@@ -18,6 +18,9 @@ from tests.e2e.probe import PATIENCE, Probe, Request
 NAMES = {"shop": 30080, "billing": 30081}
 """The applications, and their NodePorts."""
 
+PROBES = tuple(f"edge.{name}" for name in sorted(NAMES))
+"""What the tool calls its probes of them, in the order of its reports."""
+
 APPLICATION = """\
 apiVersion: v1
 kind: ConfigMap

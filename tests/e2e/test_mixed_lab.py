@@ -15,6 +15,7 @@ import yaml
 from kbootstrap.lab.spec import standard
 from kbootstrap.pki.authority import Authority
 from tests.e2e.applications import NAMES, application, deploy, in_inventory, outside_authority, renew
+from tests.e2e.applications import PROBES as EDGE_PROBES
 from tests.e2e.bed import Bed
 from tests.e2e.conftest import PREFIX, BedFactory, wait_until
 from tests.e2e.drilling import require_passed
@@ -229,7 +230,7 @@ def test_an_upgrade_goes_unnoticed(bed: Bed, mixed: Mixed) -> None:
     with ExitStack() as stack:
         clients = [stack.enter_context(probing(application(mixed.outside, name, VIP))) for name in NAMES]
         done = bed.run("upgrade", *way, *PROBES, "--report", str(bed.folder / f"{method(bed)}.html"))
-    require_unnoticed(report(bed, done, method(bed)), *(f"edge.{name}" for name in sorted(NAMES)))
+    require_unnoticed(report(bed, done, method(bed)), *EDGE_PROBES)
     done.expect(0)
     assert versions(bed) == {NEWER if method(bed) == "nat" else mixed.older}
     for name, probe in zip(NAMES, clients, strict=True):

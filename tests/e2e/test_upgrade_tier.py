@@ -5,7 +5,8 @@ from ipaddress import IPv4Network
 import pytest
 
 from kbootstrap.lab.spec import standard
-from tests.e2e.applications import NAMES, application, deploy, in_inventory, outside_authority, renew
+from tests.e2e.applications import PROBES as EDGE_PROBES
+from tests.e2e.applications import application, deploy, in_inventory, outside_authority, renew
 from tests.e2e.conftest import PREFIX, BedFactory
 from tests.e2e.probe import probing
 from tests.e2e.test_upgrade import NEWER, PROBES, report, require_unnoticed, versions
@@ -25,7 +26,7 @@ def test_an_upgrade_behind_load_balancers_goes_unnoticed(beds: BedFactory) -> No
     deploy(bed)
     with probing(application(outside, "shop", VIP)) as shop, probing(application(outside, "billing", VIP)) as billing:
         done = bed.run("upgrade", "--to", NEWER, *PROBES, "--report", str(bed.folder / "there.html"))
-    require_unnoticed(report(bed, done, "there"), *(f"edge.{name}" for name in sorted(NAMES)))
+    require_unnoticed(report(bed, done, "there"), *EDGE_PROBES)
     done.expect(0, f"runs Kubernetes {NEWER}")
     for name, probe in (("shop", shop), ("billing", billing)):
         bed.note(f"{name}: {probe.summary(0)}")
