@@ -29,9 +29,9 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     """An ssh-agent; call it with a key to add."""
     sock = tmp_path / "agent"
     process = subprocess.Popen(["ssh-agent", "-D", "-a", sock], stdout=subprocess.DEVNULL)
-    while not sock.exists():
-        time.sleep(0.01)
     monkeypatch.setenv("SSH_AUTH_SOCK", str(sock))
+    while not _listens(sock):  # the socket is there before somebody listens on it
+        time.sleep(0.01)
 
     def add(key: Path) -> None:
         subprocess.run(["ssh-add", "-q", key], check=True)
@@ -39,6 +39,11 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     yield add
     process.terminate()
     process.wait(5)
+
+
+def _listens(sock: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(sock)) == 0
 
 
 def works(connection: Connection) -> bool:
