@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from kbootstrap.lab import disks
 from kbootstrap.lab.command import run
 from kbootstrap.lab.keys import write
 from kbootstrap.lab.lock import locked
@@ -62,6 +63,7 @@ def claim(folder: Path) -> None:
 def release(folder: Path) -> None:
     """Remove a lab's `folder`; with the last one, everything that labs have changed on the machine."""
     with _locked():
+        disks.detach(folder)
         run(["rm", "-rf", "--one-file-system", str(folder)], timeout=_REMOVE_SECONDS)
         if _NOTED.exists() and not any(path.is_dir() for path in STATE.iterdir()):
             for name, value in json.loads(_NOTED.read_text()).items():

@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from kbootstrap.lab import disks
 from kbootstrap.lab.base import Recipe
 from kbootstrap.lab.host import Boot, Host
 
 _REAL = ("containerd", "kubelet", "etcd")
 """Folders of /var/lib that are real ones, not overlayfs: containerd's own overlay cannot lie on another."""
+
+_OWN_DISK = "etcd"
+"""Which of them is a disk of the host's own: it can be full when no other host's is, and no host waits for the writes
+of another, as five etcd on one disk would."""
 
 
 def recipe() -> Recipe:
@@ -28,6 +33,11 @@ class Container(Host):
         """Folders: overlayfs is mounted when it boots."""
         for folder in ("work", "root", *_REAL):
             (self.folder / folder).mkdir()
+
+    def power_on(self, lock: int) -> None:
+        """Boot, with its disks."""
+        disks.attach(self.folder / _OWN_DISK)
+        Host.power_on(self, lock)
 
     def boot(self) -> Boot:
         """In a new network namespace and new mounts, each time."""
