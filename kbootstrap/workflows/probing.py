@@ -44,7 +44,8 @@ WRITTEN = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"nam
 
 WRITE_NEW_RATE = 10.0
 """Requests per second, at the most, of what costs a cluster the most of all probes: a write, and a TLS handshake
-for it (some 10 ms of CPU on all hosts). Writes and new connections are each probed at the full rate by another."""
+for it (some 10 ms of CPU on all hosts). Writes and new connections are each probed at the full rate by another, so
+that a worker does not send it at all."""
 
 Reader = Callable[[Stage], Iterable[str]]
 """Reads the names of the writing probes' objects from somewhere, such as an etcd member. Raises KbootstrapError."""
@@ -149,27 +150,26 @@ def _spec(place: Place, credentials: Credentials, stage: Stage, settings: ProbeS
     return Spec(
         samples="",
         credentials=credentials,
-        probes=_requests(place, stage, settings.rate),
+        probes=tuple(_requests(place, stage, settings.rate)),
         census=Census(place.endpoint, stage.pods),
         watch=Watch(place.endpoint, stage.objects) if settings.watch else None,
         patience=settings.patience,
     )
 
 
-def _requests(place: Place, stage: Stage, rate: float) -> tuple[Probe, ...]:
+def _requests(place: Place, stage: Stage, rate: float) -> Iterator[Probe]:
     """What users of the API and of the application send from a place."""
 
     def probe(kind: str, path: str, kept: int = 0, body: str = "", often: float = rate) -> Probe:
         return Probe(kinds.name_at(kind, place.host), (place.endpoint,), path, kept=kept, body=body, rate=often)
 
     application = kinds.name_at(APPLICATION, place.host)
-    return (
-        probe("api-new", stage.read),
-        probe("api-kept", stage.read, KEPT),
-        probe("write-new", stage.objects, body=WRITTEN, often=min(rate, WRITE_NEW_RATE)),
-        probe("write-kept", stage.objects, KEPT, WRITTEN),
-        Probe(application, place.ports, APPLICATION_PATH, secure=False, rate=rate),
-    )
+    yield probe("api-new", stage.read)
+    yield probe("api-kept", stage.read, KEPT)
+    if not place.host:
+        yield probe("write-new", stage.objects, body=WRITTEN, often=min(rate, WRITE_NEW_RATE))
+    yield probe("write-kept", stage.objects, KEPT, WRITTEN)
+    yield Probe(application, place.ports, APPLICATION_PATH, secure=False, rate=rate)
 
 
 def _told(place: Place) -> str:

@@ -209,7 +209,7 @@ def test_a_worker_sends_the_same(world: World) -> None:
     found = summarize(recording.observation())
     assert found.problems == ()
     assert {probe.name: probe.requests > 2 for probe in found.probes[5:]} == dict.fromkeys(
-        ("api-new.w1", "api-kept.w1", "write-new.w1", "write-kept.w1", "application.w1"), True
+        ("api-new.w1", "api-kept.w1", "write-kept.w1", "application.w1"), True
     )
     assert found.ledgers[0].acknowledged == len(world.played.objects)
     assert "write-kept.w1-0000001" in world.played.objects
