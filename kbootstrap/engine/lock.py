@@ -10,7 +10,7 @@ import secrets
 import shlex
 import socket
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -54,17 +54,18 @@ def locked(connections: Mapping[str, Connection], owner: Owner) -> Iterator[None
     """Holds the lock on all hosts. Raises Locked with the other's name and age when any host has one already."""
     command = _hold_command(owner)
     holds = [ExitStack() for _ in connections]
-    with ThreadPoolExecutor(max_workers=max(1, len(connections))) as pool:
-        taken = [
-            pool.submit(_hold, connection, command, hold)
-            for connection, hold in zip(connections.values(), holds, strict=True)
-        ]
-        try:
-            for future in taken:
-                future.result()
-            yield
-        finally:
-            wait(taken)
+    most = max(1, len(connections))
+    try:
+        with ThreadPoolExecutor(most) as pool:
+            taken = [
+                pool.submit(_hold, connection, command, hold)
+                for connection, hold in zip(connections.values(), holds, strict=True)
+            ]
+        for future in taken:
+            future.result()
+        yield
+    finally:
+        with ThreadPoolExecutor(most) as pool:
             list(pool.map(ExitStack.close, holds))
 
 
