@@ -15,7 +15,7 @@ KUBELET_CONF = KUBERNETES / "kubelet.conf"
 """That of a node's kubelet, which may read its own node."""
 
 ANSWER_SECONDS = 10
-"""For all answers together."""
+"""For all answers together, where nothing else is said."""
 
 AS_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 """What `kubectl get` prints, as JSON: a line of `cells` for each object."""
@@ -31,20 +31,19 @@ def ask(
     kubeconfig: PurePosixPath = ADMIN_CONF,
     *,
     patient: bool = False,
+    seconds: int = ANSWER_SECONDS,
 ) -> str:
     """Shell that prints what the API answers to each query (a path, perhaps with parameters), as a line of JSON.
 
     The key of who asks stays in the kubeconfig and in pipes. Fails when no apiserver answers. A `patient` one asks
-    again, a second later: refusals that pass are printed as well.
+    again, a second later: refusals that pass are printed as well. All answers together may take so many `seconds`.
     """
-    again = (
-        f" --retry {TRIES - 1} --retry-all-errors --retry-delay 1 --retry-max-time {ANSWER_SECONDS}" if patient else ""
-    )
+    again = f" --retry {TRIES - 1} --retry-all-errors --retry-delay 1 --retry-max-time {seconds}" if patient else ""
     urls = " ".join(f'"$server"{shlex.quote(_compact(query))}' for query in queries)
     return f"""\
 of() {{ sed -n 's/^ *'"$1"': "\\{{0,1\\}}\\([^"]*\\)"\\{{0,1\\}}$/\\1/p' {kubeconfig}; }}
 server=$(of server) && [ -n "$server" ] || exit 1
-curl --disable --silent --noproxy '*'{again} --max-time {ANSWER_SECONDS} --header {shlex.quote(f"Accept: {accept}")} \\
+curl --disable --silent --noproxy '*'{again} --max-time {seconds} --header {shlex.quote(f"Accept: {accept}")} \\
   --cacert {CA_CERTIFICATE} --cert /dev/fd/3 --key /dev/fd/4 {urls} 3<<END_OF_CERTIFICATE 4<<END_OF_KEY
 $(of client-certificate-data | base64 -d)
 END_OF_CERTIFICATE

@@ -42,14 +42,15 @@ class Health(Fact[Answer]):
 
     @classmethod
     def script(cls, facts: Sequence[Self]) -> str:
-        """All side by side, so that one that is silent delays no other."""
-        return "\n".join(f"{fact._probe(number)} &" for number, fact in enumerate(facts)) + "\nwait"
+        """All side by side, so that one that is silent delays no other; by one process, which is most of the work."""
+        probes = " --next ".join(fact._probe(number) for number, fact in enumerate(facts))
+        return f"curl --disable --parallel --parallel-immediate {probes}"
 
     def _probe(self, number: int) -> str:
         trust = f"--cacert {self.authority}" if self.authority else "--insecure"
-        form = shlex.quote(f"answer {number} %{{http_code}} %{{time_total}} %{{errormsg}}\\n")
+        form = shlex.quote(f"answer {number} %{{http_code}} %{{time_total}} %{{errormsg}}\n")
         return (
-            f"curl --disable --silent --noproxy '*' --output /dev/null --max-time {ANSWER_SECONDS} {trust}"
+            f"--silent --noproxy '*' --output /dev/null --max-time {ANSWER_SECONDS} {trust}"
             f" --write-out {form} {shlex.quote(self.url)}"
         )
 

@@ -1,25 +1,17 @@
 """The cluster's nodes, and who leads its controllers, as the API tells it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
+from kbootstrap.facts.api import answers, ask, items
 from kbootstrap.facts.fact import Single
 
 ANSWER_SECONDS = 3
 
-_FIELDS = (
-    ".kind",
-    ".metadata.name",
-    ".metadata.creationTimestamp",
-    ".spec.holderIdentity",
-    ".spec.renewTime",
-    ".spec.unschedulable",
-    ".status.nodeInfo.kubeletVersion",
-    '.status.conditions[?(@.type=="Ready")].status',
-    '.status.conditions[?(@.type=="Ready")].message',
-)
-_JSONPATH = "{range .items[*]}" + '{"\\t"}'.join(f"{{{field}}}" for field in _FIELDS) + '{"\\n"}{end}'
-_END = "complete"
+_NODES = "/api/v1/nodes"
+_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,42 +45,35 @@ class ApiView:
 
 @dataclass(frozen=True, slots=True)
 class KubeNodes(Single[ApiView | None]):
-    """Nodes and leases; None when the API did not answer. `kubectl` is a command that has its kubeconfig."""
-
-    kubectl: str
+    """Nodes and leases; None when the API did not answer. Asked on a control-plane host."""
 
     @property
     def command(self) -> str:
-        return (
-            f"timeout {ANSWER_SECONDS + 1} {self.kubectl} --request-timeout={ANSWER_SECONDS}s --namespace=kube-system"
-            f" get nodes,leases.coordination.k8s.io --output=jsonpath='{_JSONPATH}' && echo {_END}"
-        )
+        return ask([_NODES, _LEASES], seconds=ANSWER_SECONDS)
 
     def value(self, output: bytes) -> ApiView | None:
-        lines = output.decode(errors="replace").splitlines()
-        if not lines or lines[-1] != _END:
+        lists = {answer.get("kind"): items(answer) for answer in answers(output)}
+        if lists.keys() != {"NodeList", "LeaseList"}:
             return None
-        rows = [line.split("\t") for line in lines if line.count("\t") == len(_FIELDS) - 1]
-        return ApiView(
-            nodes=tuple(_node(row) for row in rows if row[0] == "Node"),
-            leases=tuple(_lease(row) for row in rows if row[0] == "Lease"),
-        )
+        return ApiView(tuple(map(_node, lists["NodeList"])), tuple(map(_lease, lists["LeaseList"])))
 
 
-def _node(row: list[str]) -> NodeState:
-    _, name, created, _, _, unschedulable, version, ready, message = row
+def _node(node: Mapping[str, Any]) -> NodeState:
+    status = node["status"]
+    ready: Mapping[str, str] = next((one for one in status.get("conditions", ()) if one["type"] == "Ready"), {})
     return NodeState(
-        name=name,
-        created=_time(created) or datetime.fromtimestamp(0, UTC),
-        version=version.removeprefix("v"),
-        ready=ready or "Unknown",
-        message=message,
-        schedulable=unschedulable != "true",
+        name=node["metadata"]["name"],
+        created=_time(node["metadata"]["creationTimestamp"]) or datetime.fromtimestamp(0, UTC),
+        version=status["nodeInfo"]["kubeletVersion"].removeprefix("v"),
+        ready=ready.get("status", "Unknown"),
+        message=ready.get("message", ""),
+        schedulable=not node["spec"].get("unschedulable", False),
     )
 
 
-def _lease(row: list[str]) -> Lease:
-    return Lease(name=row[1], holder=row[3], renewed=_time(row[4]))
+def _lease(lease: Mapping[str, Any]) -> Lease:
+    spec = lease["spec"]
+    return Lease(lease["metadata"]["name"], spec.get("holderIdentity", ""), _time(spec.get("renewTime", "")))
 
 
 def _time(text: str) -> datetime | None:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
-from kbootstrap.checks.catalogue import KUBECTL
 from kbootstrap.components import etcd
 from kbootstrap.components.binaries import LOCAL_BIN
 from kbootstrap.engine.journal import HOST_JOURNAL, parse_entries
@@ -37,13 +36,13 @@ from kbootstrap.workflows.balancing import (
     passed_over,
 )
 from kbootstrap.workflows.footprint import CONTROL_PLANE_UNITS, units
-from kbootstrap.workflows.parallel import on_all
+from kbootstrap.workflows.parallel import MAX_PARALLEL, on_all
 from kbootstrap.workflows.past import PastRun, merge
 
 _JOURNAL = LastLines(HOST_JOURNAL, 2)
 """The newest run: its beginning and its end."""
 _LOCK = LockNote(NOTE)
-_NODES = KubeNodes(KUBECTL)
+_NODES = KubeNodes()
 _ETCD = EtcdStatus(LOCAL_BIN / "etcdctl")
 _CERTIFICATES = CertificateExpiry()
 _DRILL = DrillMark()
@@ -146,10 +145,13 @@ def read_status(cluster: Cluster) -> Status:
 
 
 def status_through(
-    cluster: Cluster, connections: Mapping[str, Connection], failures: Mapping[str, KbootstrapError] | None = None
+    cluster: Cluster,
+    connections: Mapping[str, Connection],
+    failures: Mapping[str, KbootstrapError] | None = None,
+    at_once: int = MAX_PARALLEL,
 ) -> Status:
     """The same through connections that are there already; `failures` says why there is none to other hosts."""
-    outcomes = on_all(connections, lambda name, connection: _look(cluster, cluster.host(name), connection))
+    outcomes = on_all(connections, lambda name, connection: _look(cluster, cluster.host(name), connection), at_once)
     seen = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Facts)}
     unread = dict(failures or {})
     unread |= {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, KbootstrapError)}

@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import IPv4Address
 from pathlib import Path, PurePosixPath
@@ -138,32 +138,48 @@ def test_a_member_that_does_not_answer(output: bytes) -> None:
     assert ETCDCTL.value(output) is None
 
 
-GET = b"""\
-Node\tcp1\t2026-11-21T03:48:14Z\t\t\t\tv1.36.4\tTrue\tkubelet is posting ready status
-Node\tw1\t2026-11-21T03:48:08Z\t\t\ttrue\tv1.36.4\tUnknown\tKubelet stopped posting node status.
-Lease\tapiserver-exr5\t2026-11-21T03:47:40Z\tapiserver-exr5_5e2b\t2026-11-21T03:49:33.478362Z\t\t\t\t
-Lease\tkube-scheduler\t2026-11-21T03:47:58Z\tcp3_e3f1baad-0559\t2026-11-21T03:49:32.769197Z\t\t\t\t
-complete
-"""
+GET = (
+    b'{"kind":"NodeList","apiVersion":"v1","metadata":{"resourceVersion":"57984"},"items":[{"metadata":{"name"'
+    b':"cp1","creationTimestamp":"2026-11-22T03:02:23Z"},"spec":{"podCIDR":"10.244.3.0/24"},"status":{"conditi'
+    b'ons":[{"type":"PIDPressure","status":"False","message":"kubelet has sufficient PID available"},{"type":"'
+    b'Ready","status":"True","message":"kubelet is posting ready status"}],"nodeInfo":{"kubeletVersion":"v1.36'
+    b'.4"}}},{"metadata":{"name":"w1","creationTimestamp":"2026-11-22T03:02:11Z"},"spec":{"podCIDR":"10.244.0.'
+    b'0/24","unschedulable":true},"status":{"conditions":[{"type":"Ready","status":"Unknown","message":"Kubele'
+    b't stopped posting node status."}],"nodeInfo":{"kubeletVersion":"v1.36.4"}}}]}\n'
+    b'{"kind":"LeaseList","apiVersion":"coordination.k8s.io/v1","metadata":{"resourceVersion":"57984"},"items"'
+    b':[{"metadata":{"name":"kube-scheduler","creationTimestamp":"2026-11-22T03:02:09Z"},"spec":{"holderIdenti'
+    b'ty":"cp2_c2db46ec-282d-47aa-9e89-b2a31124d488","leaseDurationSeconds":15,"acquireTime":"2026-11-22T03:02'
+    b':09.628368Z","renewTime":"2026-11-22T03:21:55.392320Z","leaseTransitions":0}}]}\n'
+)
 
 
 def test_nodes_and_leases() -> None:
-    view = KubeNodes("kubectl").value(GET)
+    view = KubeNodes().value(GET)
     assert view is not None
-    created = datetime(2026, 11, 21, 3, 48, 14, tzinfo=UTC)
+    created = datetime.fromisoformat("2026-11-22T03:02:23Z")
     assert view.nodes[0] == NodeState("cp1", created, "1.36.4", "True", "kubelet is posting ready status", True)
     assert (view.nodes[1].ready, view.nodes[1].schedulable) == ("Unknown", False)
-    renewed = datetime(2026, 11, 21, 3, 49, 32, 769197, tzinfo=UTC)
-    assert view.leases[1] == Lease("kube-scheduler", "cp3_e3f1baad-0559", renewed)
+    renewed = datetime.fromisoformat("2026-11-22T03:21:55.392320Z")
+    assert view.leases == (Lease("kube-scheduler", "cp2_c2db46ec-282d-47aa-9e89-b2a31124d488", renewed),)
 
 
-@pytest.mark.parametrize("output", [b"", GET.removesuffix(b"complete\n"), b"The connection was refused\n"])
+def test_a_node_that_has_never_said_how_it_is() -> None:
+    node = (
+        b'{"metadata":{"name":"w9","creationTimestamp":"2026-11-22T03:02:23Z"},"spec":{},'
+        b'"status":{"nodeInfo":{"kubeletVersion":""}}}'
+    )
+    view = KubeNodes().value(b'{"kind":"NodeList","items":[' + node + b']}\n{"kind":"LeaseList","items":null}\n')
+    assert view is not None
+    assert (view.nodes[0].ready, view.nodes[0].schedulable, view.leases) == ("Unknown", True, ())
+
+
+@pytest.mark.parametrize("output", [b"", GET[:-9], GET.splitlines()[0], b"The connection was refused\n"])
 def test_half_an_answer_is_none(output: bytes) -> None:
-    assert KubeNodes("kubectl").value(output) is None
+    assert KubeNodes().value(output) is None
 
 
 def test_an_empty_cluster_is_an_answer() -> None:
-    view = KubeNodes("kubectl").value(b"complete\n")
+    view = KubeNodes().value(b'{"kind":"NodeList","items":[]}\n{"kind":"LeaseList","items":[]}\n')
     assert view is not None
     assert view.nodes == ()
 
