@@ -10,7 +10,7 @@ from kbootstrap.model.cluster import Cluster
 from kbootstrap.probes.recording import Recording
 from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows.diagnosis import degraded
-from kbootstrap.workflows.parallel import on_all
+from kbootstrap.workflows.parallel import MAX_PARALLEL, on_all
 from kbootstrap.workflows.status import Status, status_through
 
 CHECKED = ("etcd-in-step", "nodes-ready", "dns-ready")
@@ -21,6 +21,10 @@ BASELINE_SECONDS = 4.0
 
 LOOK_PAUSE = 0.5
 CALM_PAUSE = 0.5
+
+GENTLE = 1
+"""How many hosts are looked at at once while probes measure: a look takes each some 0.2 s of a processor, and where
+hosts share processors, those of all at once would be an outage of the drill's own making."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +41,16 @@ def status_now(cluster: Cluster, connections: Mapping[str, Connection]) -> tuple
     return tuple(f"{trouble.where}: {trouble.what}" for trouble in degraded(status, cluster.settings))
 
 
-def look(cluster: Cluster, connections: Mapping[str, Connection]) -> Steadiness:
-    """One look at all hosts."""
-    status = status_through(cluster, connections)
+def look(cluster: Cluster, connections: Mapping[str, Connection], at_once: int = MAX_PARALLEL) -> Steadiness:
+    """One look at all hosts, at so many at once."""
+    status = status_through(cluster, connections, at_once=at_once)
     found = [f"{trouble.where}: {trouble.what}" for trouble in degraded(status, cluster.settings)]
     found += _misplaced(cluster, status)
     found += [
         f"the apiserver {one.server} is {one.state} for the proxies of {', '.join(one.hosts)}: {one.reason}"
         for one in status.passed_over
     ]
-    return Steadiness(status, tuple(found) or _checked(cluster, connections))
+    return Steadiness(status, tuple(found) or _checked(cluster, connections, at_once))
 
 
 def _misplaced(cluster: Cluster, status: Status) -> list[str]:
@@ -60,7 +64,7 @@ def _misplaced(cluster: Cluster, status: Status) -> list[str]:
     return [f"the VIP is on {', '.join(status.vip_holders)}, and {preferred} is about to take it back"]
 
 
-def _checked(cluster: Cluster, connections: Mapping[str, Connection]) -> tuple[str, ...]:
+def _checked(cluster: Cluster, connections: Mapping[str, Connection], at_once: int) -> tuple[str, ...]:
     """What the checks say that are about all hosts together; each is asked once."""
     asked = next(host for host in cluster.control_planes if host.name in connections)
     scope = Scope(cluster, asked, cluster.hosts)
@@ -72,7 +76,7 @@ def _checked(cluster: Cluster, connections: Mapping[str, Connection]) -> tuple[s
         said = connections[who].run_script(probe, timeout=30)
         return "" if said.ok else f"{name}: {said.text[-300:] or 'no'}"
 
-    return tuple(said for said in on_all({name: name for name in CHECKED}, ask).values() if said)
+    return tuple(said for said in on_all({name: name for name in CHECKED}, ask, at_once).values() if said)
 
 
 def wait_until_steady(look_now: Callable[[], Steadiness], deadline: float) -> Steadiness:

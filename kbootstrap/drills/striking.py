@@ -10,7 +10,7 @@ from kbootstrap.drills.ground import Ground
 from kbootstrap.drills.interrupts import unstoppable
 from kbootstrap.drills.life import signs_of_life
 from kbootstrap.drills.result import Kind
-from kbootstrap.drills.steady import look, wait_until_calm, wait_until_steady
+from kbootstrap.drills.steady import GENTLE, look, wait_until_calm, wait_until_steady
 from kbootstrap.drills.story import Story, said
 from kbootstrap.engine.journal import state_folder
 from kbootstrap.errors import KbootstrapError
@@ -130,7 +130,7 @@ def _heal(ground: Ground, story: Story, fault: Fault) -> None:
         except KbootstrapError as error:
             story.problems.append(said(error))
     patience = story.drill.healing * ground.scale
-    seen = wait_until_steady(lambda: look(ground.cluster, ground.connections), time.monotonic() + patience)
+    seen = wait_until_steady(lambda: look(ground.cluster, ground.connections, GENTLE), time.monotonic() + patience)
     at = time.monotonic()
     if seen.troubles:
         story.problems += [f"not steady again within {patience:.0f} s", *seen.troubles]

@@ -1,4 +1,4 @@
-"""Disks in memory, for hosts that are not to wait for each other's writes. They outlast a power cut, as what is written does.
+"""Disks in memory, for hosts that are not to wait for each other's writes: what is written outlasts a power cut.
 
 They are mounted beside the hosts: what a host mounts itself is gone with it.
 """

@@ -12,11 +12,11 @@ R = TypeVar("R")
 MAX_PARALLEL = 64
 
 
-def on_all(items: Mapping[str, T], work: Callable[[str, T], R]) -> dict[str, R]:
-    """`work(name, item)` for every item side by side. Raises what failed, all of it when several did."""
+def on_all(items: Mapping[str, T], work: Callable[[str, T], R], at_once: int = MAX_PARALLEL) -> dict[str, R]:
+    """`work(name, item)` for every item, so many side by side. Raises what failed, all of it when several did."""
     if not items:
         return {}
-    with ThreadPoolExecutor(max_workers=min(MAX_PARALLEL, len(items))) as pool:
+    with ThreadPoolExecutor(max_workers=min(at_once, len(items))) as pool:
         futures = {name: pool.submit(work, name, item) for name, item in items.items()}
     failures = [error for future in futures.values() if isinstance(error := future.exception(), KbootstrapError)]
     if len(failures) == 1:

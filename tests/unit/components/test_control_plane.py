@@ -163,8 +163,8 @@ def test_the_administrator_comes_through_the_proxy_where_there_is_one() -> None:
 
 def test_priorities_and_peers_differ_from_host_to_host() -> None:
     first, second = (text(keepalived.keepalived(site(VIP, name)), "keepalived.conf") for name in ("cp1", "cp2"))
-    assert "priority 200" in first
-    assert "priority 199" in second
+    assert "priority 254" in first
+    assert "priority 244" in second
     assert "interface eth0" in first
     assert "unicast_src_ip 198.18.0.12" in second
     assert "    198.18.0.11\n    198.18.0.13\n" in second

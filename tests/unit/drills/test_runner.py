@@ -76,7 +76,7 @@ class World:
     def reached(self, _cluster: Cluster) -> Iterator[tuple[dict[str, Connection], Mapping[str, KbootstrapError]]]:
         yield dict(self.hosts), self.unreachable
 
-    def look(self, _cluster: Cluster, _connections: object) -> Steadiness:
+    def look(self, _cluster: Cluster, _connections: object, _at_once: int = 64) -> Steadiness:
         return Steadiness(status(self.cluster), self.troubles.pop(0) if self.troubles else ())
 
     @contextmanager

@@ -28,7 +28,7 @@ UNDO = "systemctl start x.service"
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cluster that is steady at once; nobody waits."""
-    monkeypatch.setattr(striking, "look", lambda _cluster, _connections: Steadiness(status(), ()))
+    monkeypatch.setattr(striking, "look", lambda *_: Steadiness(status(), ()))
     monkeypatch.setattr(striking, "CALM_SECONDS", 0.0)
     monkeypatch.setattr(striking, "AWAIT_PAUSE", 0.0)
     monkeypatch.setattr(life, "SILENT_SECONDS", 0.2)
