@@ -261,7 +261,7 @@ def test_a_vip_that_is_about_to_move_is_not_steady(
     seen = status(cluster)
     seen.vip_holders, seen.passed_over = tuple(holders), ()  # type: ignore[misc]
 
-    def read(*_: object) -> Status:
+    def read(*_: object, at_once: int) -> Status:
         return seen
 
     monkeypatch.setattr("kbootstrap.drills.steady.status_through", read)
