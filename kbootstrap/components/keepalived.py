@@ -135,14 +135,16 @@ class _Useful:
 
 @dataclass(frozen=True, slots=True)
 class _Others:
-    """Whom to ask, as URLs. Twice `patience` (in seconds) and the interval of 1 s are the longest that a host which
-    hears nobody keeps the VIP: 2.4 s. It takes a millisecond to answer. A look that took longer than
-    `slow_microseconds` was made by a host that is too busy to look.
+    """Whom to ask: kube-proxies by address and port, other `daemons` as URLs. The seconds for the one that is greeted,
+    `patience` with all of them, and the interval of 1 s are the longest that a host which hears nobody keeps the VIP:
+    2.3 s. It takes a millisecond to answer. A look that took longer than `slow_microseconds` was made by a host that is
+    too busy to look.
     """
 
-    nodes: tuple[str, ...]
+    proxies: tuple[str, ...]
     daemons: tuple[str, ...]
-    patience: float = 0.7
+    greeting: float = 0.3
+    patience: float = 1.0
     slow_microseconds: int = 2_000_000
 
 
@@ -241,7 +243,7 @@ def _asked(cluster: Cluster, nodes: Sequence[Host]) -> _Others:
     apiservers = (f"https://{address}:{cluster.settings.endpoint.port}/livez" for address in control_planes)
     kubelets = (f"https://{address}:{KUBELET_PORT}/healthz" for address in asked)
     return _Others(
-        nodes=tuple(f"http://{address}:{KUBE_PROXY_PORT}/livez" for address in asked),
+        proxies=tuple(f"{address}:{KUBE_PROXY_PORT}" for address in asked),
         daemons=(*apiservers, *kubelets),
     )
 
