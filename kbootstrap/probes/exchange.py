@@ -5,6 +5,7 @@ What counts is written down in docs/probes.md.
 
 import asyncio
 import json
+import socket
 import ssl
 import time
 from dataclasses import dataclass
@@ -24,8 +25,16 @@ NOBODY = (HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
 MOST_IDLE = 8
 """Connections that are kept in the place of one. With a probe's eight of those: a second's requests at full rate."""
 
+MOST_HANDSHAKES = 4
+"""Of connections in the place of one at the same time. When a server stands still, all that were kept are wanted anew:
+four hundred handshakes a second, more than two processors can do, so that none of them ended in time (measured: 27 s
+without a good answer after a fault of 2 s)."""
+
 SPARE_SECONDS = 2.0
 """After which one that nobody needed is closed: of connections that die in silence, each costs a request."""
+
+
+NO_HANDSHAKE = "connected, no TLS handshake"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,27 +110,29 @@ class Kept:
 
     While it is busy with one, the next has another: as with every HTTP/1.1 client, an answer that is late holds up no
     other request. Those are kept for a while, too. Closed at once, they would be opened anew with each request as long
-    as a cluster is slow, and the handshakes (four times the work of the requests) would keep it slow.
+    as a cluster is slow, and the handshakes (four times the work of the requests) would keep it slow. Who waits for its
+    turn with one takes a connection that is idle meanwhile.
     """
 
     def __init__(self, way: Way) -> None:
         self._way = way
         self._idle: list[tuple[float, Line]] = []
         """Since when, the one that was used last at the end."""
+        self._handshakes = asyncio.Semaphore(MOST_HANDSHAKES)
 
     async def ask(self, request: bytes, deadline: float) -> Outcome:
-        """On the connection that was kept; on a new one if there is none, or the server gives it up meanwhile."""
-        line = self._taken()
+        """On a connection that was kept; on a new one if there is none, or the server gives it up meanwhile."""
         moved, maybe = "", False
-        if line is not None:
-            try:
-                return Outcome(body=(await self._on(line, request, deadline)).body)
-            except Missed as missed:
-                if not missed.again:
-                    return Outcome(missed.reason, maybe=missed.maybe)
-                moved, maybe = missed.reason, missed.maybe
         try:
-            line = await _connected(self._way, deadline)
+            line = self._taken() or await self._new(deadline)
+            if line.used:
+                try:
+                    return Outcome(body=(await self._on(line, request, deadline)).body)
+                except Missed as missed:
+                    if not missed.again:
+                        raise
+                    moved, maybe = missed.reason, missed.maybe
+                line = await self._new(deadline, instead=False)
             return Outcome(moved=moved, body=(await self._on(line, request, deadline)).body)
         except Missed as missed:
             if moved and missed.status == HTTPStatus.CONFLICT:
@@ -132,6 +143,25 @@ class Kept:
         """Ends the connection, and those beside it."""
         for _, line in self._idle:
             line.close()
+
+    async def _new(self, deadline: float, *, instead: bool = True) -> Line:
+        """A new one, or `instead` one that is idle when it would be this one's turn. Raises Missed."""
+        plug = await _plugged(self._way, deadline)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._handshakes.acquire()
+        except BaseException as error:
+            plug.close()
+            if isinstance(error, TimeoutError):
+                raise Missed(_about(self._way, NO_HANDSHAKE)) from None
+            raise
+        try:
+            if instead and (line := self._taken()) is not None:
+                plug.close()
+                return line
+            return await _opened(self._way, plug, deadline)
+        finally:
+            self._handshakes.release()
 
     def _taken(self) -> Line | None:
         """The one that was used last, of those that stand."""
@@ -155,18 +185,25 @@ class Kept:
 
 
 async def _connected(way: Way, deadline: float) -> Line:
+    return await _opened(way, await _plugged(way, deadline), deadline)
+
+
+async def _plugged(way: Way, deadline: float) -> socket.socket:
     try:
         async with asyncio.timeout_at(deadline):
-            plug = await plugged(way.target)
+            return await plugged(way.target)
     except TimeoutError:
         raise Missed(_about(way, "no connection")) from None
     except OSError as error:
         raise Missed(_about(way, said(error))) from error
+
+
+async def _opened(way: Way, plug: socket.socket, deadline: float) -> Line:
     try:
         async with asyncio.timeout_at(deadline):
             return await opened(plug, way.tls, way.server_name)
     except TimeoutError:
-        raise Missed(_about(way, "connected, no TLS handshake")) from None
+        raise Missed(_about(way, NO_HANDSHAKE)) from None
     except OSError as error:
         raise Missed(_about(way, f"connected, then in the TLS handshake: {said(error)}")) from error
 

@@ -29,6 +29,8 @@ class Line(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reader = AnswerReader()
         self._waiting: asyncio.Future[Answer] | None = None
+        self.used = False
+        """Whether a request was sent on it: the server may give it up whenever it likes then."""
 
     @property
     def is_open(self) -> bool:
@@ -39,6 +41,7 @@ class Line(asyncio.Protocol):
         """The answer. Raises Ended."""
         if self._transport is None or self._transport.is_closing():
             raise Ended(CLOSED, begun=False)
+        self.used = True
         self._waiting = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._waiting

@@ -6,12 +6,13 @@ import ssl
 import time
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kbootstrap.probes import exchange
 from kbootstrap.probes.exchange import Kept, Outcome, Way, ask_anew
-from kbootstrap.probes.line import opened, plugged
+from kbootstrap.probes.line import Line, opened, plugged
 from kbootstrap.probes.spec import Target
 from kbootstrap.probes.tls import context
 from tests.unit.probes.server import OK, SHUTTING_DOWN, Asked, React, Reaction, Server, answer, serving
@@ -253,6 +254,45 @@ def test_a_slow_cluster_is_not_burdened_with_new_connections(tmp_path: Path) -> 
     with serving(tmp_path, lambda _: Reaction(answer(), after=0.1)) as server:
         asyncio.run(in_pairs(way(server), 3))
     assert server.connections == 2
+
+
+def test_only_so_many_handshakes_are_begun_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once, most = 0, 0
+
+    async def slowly(*args: Any) -> Line:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.1)
+        at_once -= 1
+        return await opened(*args)
+
+    async def ask(way: Way, times: int) -> list[Outcome]:
+        line = Kept(way)
+        deadline = time.monotonic() + PATIENCE
+        return await asyncio.gather(*(line.ask(way.request("/x", keep=True), deadline) for _ in range(times)))
+
+    monkeypatch.setattr(exchange, "opened", slowly)
+    with serving(tmp_path) as server:
+        assert asyncio.run(ask(way(server), 20)) == [Outcome(body=b"{}")] * 20
+    assert most == exchange.MOST_HANDSHAKES
+    lines = {asked.connection for asked in server.asked}
+    assert len(lines) < 20, "who waited took a connection that was idle"
+
+
+def test_who_does_not_get_its_turn_has_no_handshake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(*_: Any) -> Line:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    async def ask(way: Way) -> list[Outcome]:
+        line = Kept(way)
+        deadline = time.monotonic() + SHORT
+        return await asyncio.gather(*(line.ask(way.request("/x", keep=True), deadline) for _ in range(6)))
+
+    monkeypatch.setattr(exchange, "opened", never)
+    with serving(tmp_path) as server:
+        assert asyncio.run(ask(way(server))) == [Outcome("connected, no TLS handshake")] * 6
 
 
 def test_a_second_connection_that_nobody_needs_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
