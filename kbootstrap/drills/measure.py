@@ -1,8 +1,10 @@
 """How much of a budget a drill has used. Pure."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from statistics import median
 
 from kbootstrap.drills.drill import Course, Rule
 from kbootstrap.drills.result import Jitter, Kind, Limit, Measured
@@ -59,7 +61,7 @@ def steady(what: str, seconds: float) -> Rule:
 def _felt(limit: Limit, course: Course) -> Measured:
     """The longest outage, or the longest silence where it says more: requests may hang without failing.
 
-    The silence includes what answers take anyway: nothing is subtracted. Where no request may fail, it does not count.
+    The silence includes what answers take anyway. Where no request may fail, it does not count.
     """
     worst = Measured(limit, 0.0, "none of them was sent")
     for track in course.seen.samples.tracks:
@@ -81,11 +83,33 @@ def _told(track: Track, felt: Sequence[Outage]) -> str:
 
 
 def silence(track: Track, since: float, until: float) -> float:
-    """The longest time without a good answer after a moment."""
-    ends = sorted(began + seconds for began, seconds in zip(track.began, track.seconds, strict=True))
-    last = max([until, *ends[-1:]])
-    moments = [since, *(at for at in ends if at > since), last]
-    return max(later - earlier for earlier, later in pairwise(moments))
+    """The longest time for which somebody waited for a good answer after a moment.
+
+    That is the time from one good answer to the next, without what of it passed before the next request was due: that
+    a probe is sent ten times a second is no outage of 0.1 s. Where requests were due and not sent, it counts.
+    """
+    good = [began + seconds for began, seconds in zip(track.began, track.seconds, strict=True)]
+    bad = [(failure.began + failure.seconds, failure.began) for failure in track.failures]
+    asked = sorted((*zip(good, track.began, strict=True), *bad))
+    ended, began = [end for end, _ in asked], [begin for _, begin in asked]
+    pending = list(accumulate(reversed(began), min))[::-1]
+    gap = _spacing(began)
+    last = max([until, *good])
+    moments = [since, *sorted(at for at in good if at > since), last]
+
+    def waited(earlier: float, later: float) -> float:
+        unanswered = bisect_right(ended, earlier)
+        due = earlier + gap
+        asks = min(pending[unanswered], due) if unanswered < len(pending) else due
+        return later - max(earlier, asks)
+
+    return max(0.0, *(waited(earlier, later) for earlier, later in pairwise(moments)))
+
+
+def _spacing(began: Sequence[float]) -> float:
+    """Seconds from one request to the next, as they were sent most of the time."""
+    gaps = [later - earlier for earlier, later in pairwise(sorted(began))]
+    return median(gaps) if gaps else 0.0
 
 
 def serving(seen: Observation, since: float, probes: Sequence[str]) -> float | None:

@@ -84,6 +84,15 @@ def test_requests_that_hang_without_failing_count_as_well() -> None:
     assert measured(unfelt(*READS), observation(hung)).within
 
 
+def test_the_time_until_the_next_request_is_due_is_no_outage() -> None:
+    seldom = track("api-new", [number / 5 for number in range(50)], seconds=0.03)
+    assert silence(seldom, FAULT, 9.9) == pytest.approx(0.03)
+    slow = track("api-new", [number / 5 for number in range(25)], seconds=0.03)
+    slow.began.append(5.0)
+    slow.seconds.append(0.5)
+    assert silence(slow, FAULT, 5.5) == pytest.approx(0.5)
+
+
 def test_one_failed_request_is_too_many_where_none_may_fail() -> None:
     assert not measured(unfelt(*READS), observation(with_gap(4.2, 4.21))).within
 
