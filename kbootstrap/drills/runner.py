@@ -30,7 +30,7 @@ from kbootstrap.drills.story import Story, judged
 from kbootstrap.drills.striking import longest, strike_and_heal
 from kbootstrap.engine.journal import Entry, now, record, recorded, state_folder
 from kbootstrap.engine.lock import locked, new_owner
-from kbootstrap.errors import Locked, Unreachable
+from kbootstrap.errors import KbootstrapError
 from kbootstrap.events import Sink
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.workflows.access import reached
@@ -70,7 +70,7 @@ def run_drill(cluster: Cluster, drill: Drill, order: Order, emit: Sink) -> Drill
     except Refused as refused:
         story.problems += refused.reasons
         return replace(story.result(Verdict.REFUSED), possible=not isinstance(refused, NotPossible))
-    except (Locked, Unreachable) as error:
+    except KbootstrapError as error:
         if story.chronicle.first(Kind.FAULT) is not None:
             raise
         story.problems.append(str(error))
