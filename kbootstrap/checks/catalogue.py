@@ -93,7 +93,7 @@ def controllers_healthy(scope: Scope) -> Check:
 def controllers_led(scope: Scope) -> Check:
     """Somebody leads the controller-managers and the schedulers: both leases are renewed, which leaders do every 2 s.
 
-    After the leader has ended it takes up to the lease's 15 s until another leads. Meanwhile nobody takes a pod that
+    After the leader has ended it takes up to the lease's 12 s until another leads. Meanwhile nobody takes a pod that
     ends out of its Services: whoever drains a node then has users run into the void.
     """
     leases = (

@@ -3,6 +3,7 @@
 from kbootstrap.components.binaries import CONTROLLER_MANAGER
 from kbootstrap.components.certificates import kubeconfig, own_apiserver
 from kbootstrap.components.kube_apiserver import UNIT as APISERVER_UNIT
+from kbootstrap.components.leases import LEADER_ELECTION
 from kbootstrap.components.service import CONFINED, CRITICAL_POD_OOM_SCORE, HTTP2_PING, Service, flags, unit_path
 from kbootstrap.components.site import Site
 from kbootstrap.components.tls import TLS_CIPHERS, TLS_MIN_VERSION
@@ -57,7 +58,7 @@ def _arguments(site: Site) -> tuple[str, ...]:
             "authentication-kubeconfig": KUBECONFIG,
             "authorization-kubeconfig": KUBECONFIG,
             "bind-address": "127.0.0.1",
-            "leader-elect": True,
+            **LEADER_ELECTION,
             "use-service-account-credentials": True,
             "cluster-name": cluster.name,
             "allocate-node-cidrs": True,

@@ -3,6 +3,7 @@
 from kbootstrap.components.binaries import SCHEDULER
 from kbootstrap.components.certificates import kubeconfig, own_apiserver
 from kbootstrap.components.kube_apiserver import UNIT as APISERVER_UNIT
+from kbootstrap.components.leases import LEADER_ELECTION
 from kbootstrap.components.service import CONFINED, CRITICAL_POD_OOM_SCORE, HTTP2_PING, Service, flags, unit_path
 from kbootstrap.components.site import Site
 from kbootstrap.components.tls import TLS_CIPHERS, TLS_MIN_VERSION
@@ -27,7 +28,7 @@ def kube_scheduler(site: Site) -> list[Step]:
             "authentication-kubeconfig": KUBECONFIG,
             "authorization-kubeconfig": KUBECONFIG,
             "bind-address": "127.0.0.1",
-            "leader-elect": True,
+            **LEADER_ELECTION,
             "client-ca-file": paths.CA_CERTIFICATE,
             "requestheader-client-ca-file": paths.FRONT_PROXY_CA_CERTIFICATE,
             "tls-min-version": TLS_MIN_VERSION,

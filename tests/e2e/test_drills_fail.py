@@ -66,7 +66,7 @@ def test_etcd_waits_ten_seconds_for_its_leader(bed: Bed) -> None:
 @pytest.mark.parametrize("daemon", ["controller-manager", "scheduler"])
 def test_a_lease_of_two_minutes(bed: Bed, daemon: str) -> None:
     unit = f"/etc/systemd/system/kube-{daemon}.service"
-    slow = "s/--leader-elect=true/--leader-elect=true --leader-elect-lease-duration=120s/"
+    slow = "s/--leader-elect-lease-duration=12s/--leader-elect-lease-duration=120s/"
     with restarted(bed, f"sed -i '{slow}' {unit}", unit):
         require_failed(bed, f"{daemon}-kill", says=f"another kube-{daemon} leads: did not come about")
 

@@ -218,7 +218,7 @@ def forget_leaders(
 ) -> None:
     """Starts the apiservers, and drops the leases of controllers that run nowhere: who starts then leads at once.
 
-    Otherwise each would watch the lease of a leader of the past for 15 s. A host that has no apiserver yet, or where
+    Otherwise each would watch the lease of a leader of the past for 12 s. A host that has no apiserver yet, or where
     it does not start, is for `up` to see to. With `leading`, the controllers run, and are waited for until they lead.
     """
     hosts = {host.name: connections[host.name] for host in cluster.control_planes}
