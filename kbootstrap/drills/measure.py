@@ -4,7 +4,6 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from statistics import median
 
 from kbootstrap.drills.drill import Course, Rule
 from kbootstrap.drills.result import Jitter, Kind, Limit, Measured
@@ -14,7 +13,7 @@ from kbootstrap.probes.ledger import Verdict as Reading
 from kbootstrap.probes.recording import Observation
 from kbootstrap.probes.samples import Track
 from kbootstrap.probes.spec import object_name
-from kbootstrap.probes.summary import Outage, outages, percentile
+from kbootstrap.probes.summary import Outage, outages, percentile, spacing
 
 READS = ("api-new", "api-kept")
 WRITES = kinds.WRITES
@@ -93,7 +92,7 @@ def silence(track: Track, since: float, until: float) -> float:
     asked = sorted((*zip(good, track.began, strict=True), *bad))
     ended, began = [end for end, _ in asked], [begin for _, begin in asked]
     pending = list(accumulate(reversed(began), min))[::-1]
-    gap = _spacing(began)
+    gap = spacing(began)
     last = max([until, *good])
     moments = [since, *sorted(at for at in good if at > since), last]
 
@@ -104,12 +103,6 @@ def silence(track: Track, since: float, until: float) -> float:
         return later - max(earlier, asks)
 
     return max(0.0, *(waited(earlier, later) for earlier, later in pairwise(moments)))
-
-
-def _spacing(began: Sequence[float]) -> float:
-    """Seconds from one request to the next, as they were sent most of the time."""
-    gaps = [later - earlier for earlier, later in pairwise(sorted(began))]
-    return median(gaps) if gaps else 0.0
 
 
 def serving(seen: Observation, since: float, probes: Sequence[str]) -> float | None:

@@ -130,8 +130,13 @@ def during(spans: Sequence[Span], at: float) -> tuple[Span, ...]:
 def interval(samples: Samples) -> float | None:
     """Seconds between two requests of the probe that sent most: what it did, which is what it was told or less."""
     track = max(samples.tracks, key=lambda track: track.requests, default=None)
-    gaps = [later - earlier for earlier, later in pairwise(sorted(track.began))] if track else []
-    return round(median(gaps), 3) if gaps else None
+    return round(spacing(track.began), 3) if track and len(track.began) > 1 else None
+
+
+def spacing(began: Sequence[float]) -> float:
+    """Seconds from one request to the next, as they were sent most of the time; 0 for fewer than two."""
+    gaps = [later - earlier for earlier, later in pairwise(sorted(began))]
+    return median(gaps) if gaps else 0.0
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:
