@@ -148,12 +148,9 @@ class Kept:
         """A new one, or `instead` one that is idle when it would be this one's turn. Raises Missed."""
         plug = await _plugged(self._way, deadline)
         try:
-            async with asyncio.timeout_at(deadline):
-                await self._handshakes.acquire()
-        except BaseException as error:
+            await self._turn(deadline)
+        except BaseException:
             plug.close()
-            if isinstance(error, TimeoutError):
-                raise Missed(_about(self._way, NO_HANDSHAKE)) from None
             raise
         try:
             if instead and (line := self._taken()) is not None:
@@ -162,6 +159,14 @@ class Kept:
             return await _opened(self._way, plug, deadline)
         finally:
             self._handshakes.release()
+
+    async def _turn(self, deadline: float) -> None:
+        """Waits until one more handshake may begin."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._handshakes.acquire()
+        except TimeoutError:
+            raise Missed(_about(self._way, NO_HANDSHAKE)) from None
 
     def _taken(self) -> Line | None:
         """The one that was used last, of those that stand."""
