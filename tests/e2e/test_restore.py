@@ -97,6 +97,9 @@ def require_as_before(bed: Bed, without: str = "") -> None:
     assert len({member["Status"]["header"]["cluster_id"] for member in status}) == 1
     assert all(member["Status"]["header"]["revision"] > 10**9 for member in status)
     assert set(bed.ready_nodes()) >= {node for node in bed.nodes if node != without}
+    service = "get endpointslices --selector=kubernetes.io/service-name=kubernetes"
+    answering = bed.kubectl(f"{service} --output=jsonpath='{{.items[*].endpoints[*].addresses[*]}}'").split()
+    assert len(answering) == len(status), answering
 
 
 def require_secret(bed: Bed) -> None:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from kbootstrap.components import etcd, flannel, kube_apiserver, kube_controller_manager, kube_proxy, kube_scheduler
 from kbootstrap.components import kubelet as kubelet_component
-from kbootstrap.components.binaries import ETCD
+from kbootstrap.components.binaries import ETCD, LOCAL_BIN
 from kbootstrap.components.service import UNITS, unit_path
 from kbootstrap.components.site import Site
 from kbootstrap.steps.command import Command
@@ -50,6 +50,10 @@ systemctl stop {etcd.UNIT} 2>/dev/null || true
 if systemctl is-active --quiet {etcd.UNIT}; then echo "etcd does not stop" >&2; exit 1; fi"""
 """Not gently: all members stop at once, and a leader would look for a successor among them for 6 s (etcd, leadership
 transfer). What etcd has acknowledged is on the disk."""
+
+APISERVERS = "/registry/masterleases/"
+"""Where each apiserver says every 10 s that it lives, for the endpoints of the service `kubernetes`; it counts for 15 s
+(Kubernetes, pkg/controlplane/reconcilers; the prefix is the default of --etcd-prefix)."""
 
 ALWAYS = "false"
 """The guard of what earlier phases of the same plan make necessary."""
@@ -177,11 +181,22 @@ def unfence(site: Site, restoration: Restoration) -> list[Step]:
     """The apiserver may start again, etcd's next start is like any other, and the plain snapshot goes."""
     steps: list[Step] = [Command("remove the snapshot", f"rm -rf {STAGE}", unless=f"[ ! -e {STAGE} ]")]
     if site.host.is_etcd:
+        steps.append(_nobody_lives())
         steps.append(Command("etcd starts as ever", f"rm -f {_TOGETHER}\nsystemctl daemon-reload", unless=ALWAYS))
     if site.host.is_control_plane:
         script = f"rm -f {FENCE}\nrmdir {FENCE.parent} 2>/dev/null || true\nsystemctl daemon-reload"
         steps.append(Command("take the fence away", script, unless=ALWAYS))
     return steps
+
+
+def _nobody_lives() -> Step:
+    """The service `kubernetes` has only apiservers that run, as soon as the first of them does.
+
+    Otherwise it would send pods also to those that lived when the backup was made, on hosts that are given up or were
+    replaced: their leases come back with the backup, and a restore can be quicker than they expire.
+    """
+    forget = f"{LOCAL_BIN}/etcdctl --command-timeout=10s del --prefix {APISERVERS} >/dev/null"
+    return Command("forget the apiservers of the past", forget, unless=ALWAYS)
 
 
 FINISHED = f"[ ! -e {UNDER_WAY} ] || mv -fT {UNDER_WAY} {DONE}"

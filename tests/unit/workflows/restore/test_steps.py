@@ -200,3 +200,20 @@ def test_members_that_start_together_do_not_wait_for_each_other(
     changed = command.replace("InitialCorruptCheck=true", "InitialCorruptCheck=false")
     assert (tmp_path / "run" / "restore.conf").read_text() == f"[Service]\nExecStart=\nExecStart={changed}\n"
     assert "daemon-reload" in world.log.read_text()
+
+
+def test_apiservers_of_the_past_are_forgotten_before_any_may_start(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = world.log.parent / "tools"
+    (tools / "etcdctl").write_text('#!/bin/sh\necho "etcdctl $@" >>"$LOG"\n')
+    (tools / "etcdctl").chmod(0o755)
+    monkeypatch.setattr(module, "LOCAL_BIN", tools)
+    monkeypatch.setattr(module, "STAGE", PurePosixPath(world.data / "stage"))
+    monkeypatch.setattr(module, "FENCE", PurePosixPath(world.data / "fence.d" / "restore.conf"))
+    monkeypatch.setattr(module, "_TOGETHER", PurePosixPath(world.data / "run" / "restore.conf"))
+    for step in module.unfence(site(TOPOLOGIES["vip"], "cp2"), Restoration(RECORD)):
+        carry_out(step)
+    forgotten, *others = world.log.read_text().splitlines()
+    assert forgotten == "etcdctl --command-timeout=10s del --prefix /registry/masterleases/"
+    assert others == ["daemon-reload"] * 2  # the fence goes after it
