@@ -135,14 +135,15 @@ class _Useful:
 
 @dataclass(frozen=True, slots=True)
 class _Others:
-    """Whom to ask: kube-proxies by address and port, other `daemons` as URLs. The seconds for the one that is greeted,
-    `patience` with all of them, and the interval of 1 s are the longest that a host which hears nobody keeps the VIP:
-    2.3 s. It takes a millisecond to answer. A look that took longer than `slow_microseconds` was made by a host that is
-    too busy to look.
+    """Whom to ask: kube-proxies by address and port, other `daemons` as URLs. The seconds until one is greeted `again`
+    (half of keepalived's interval, which has whole seconds), those for the `greeting`, and `patience` with all of them
+    are the longest that a host which hears nobody keeps the VIP: 1.8 s. It takes a millisecond to answer. A look that
+    took longer than `slow_microseconds` was made by a host that is too busy to look.
     """
 
     proxies: tuple[str, ...]
     daemons: tuple[str, ...]
+    again: float = 0.5
     greeting: float = 0.3
     patience: float = 1.0
     slow_microseconds: int = 2_000_000

@@ -62,6 +62,25 @@ def test_one_answer_is_enough() -> None:
         assert ask((deaf,), (well,)) == 0
 
 
+def test_who_falls_silent_in_the_middle_of_a_second_is_noticed() -> None:
+    with socket.socket() as plug:
+        plug.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{plug.getsockname()[1]}"
+        plug.listen()
+        thread = threading.Thread(target=_say_once, args=(plug,))
+        thread.start()
+        assert ask((address,)) != 0
+        thread.join()
+
+
+def _say_once(plug: socket.socket) -> None:
+    """One answer, and no more."""
+    line, _ = plug.accept()
+    with line:
+        line.recv(1024)
+        line.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+
+
 def test_silence_is_known_soon() -> None:
     with silent() as one, silent() as other:
         began = time.monotonic()
