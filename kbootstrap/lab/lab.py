@@ -103,6 +103,8 @@ class Lab:
         require_programs(vms=any(host.vm for host in spec.hosts.values()))
         lab = cls(spec.name)
         with lab._locked() as lock:
+            if not lab._state_file.exists():
+                lab._remove()  # what a `down` that was cut short has left
             network.require_free(spec)
             state = lab._remember(spec, emit)
             hosts = [lab._host(state, name) for name in spec.hosts]
@@ -122,11 +124,7 @@ class Lab:
         with self._locked():
             if self.traces():
                 emit(Note(f"removing lab {self.name}"))
-            cgroups.kill(self.name, timeout=_KILL_SECONDS)
-            network.remove(self.name)
-            cgroups.remove(self.name, timeout=_KILL_SECONDS)
-            shutil.rmtree(self.user_folder, ignore_errors=True)
-            machine.release(self.folder)
+            self._remove()
             left = self.traces()
             if left:
                 raise LabError(f"not everything of lab {self.name} could be removed", output="\n".join(left))
@@ -194,6 +192,15 @@ class Lab:
             finally:
                 if not self.folder.exists():
                     path.unlink()
+
+    def _remove(self) -> None:
+        """The state goes first: a lab that has none is no lab, and whoever comes next goes on with removing it."""
+        self._state_file.unlink(missing_ok=True)
+        cgroups.kill(self.name, timeout=_KILL_SECONDS)
+        network.remove(self.name)
+        cgroups.remove(self.name, timeout=_KILL_SECONDS)
+        shutil.rmtree(self.user_folder, ignore_errors=True)
+        machine.release(self.folder)
 
     @property
     def _state_file(self) -> Path:

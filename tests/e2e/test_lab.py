@@ -238,6 +238,7 @@ def test_down_killed_halfway_can_be_finished(lab: Lab, seconds: float) -> None:
     killed_after(seconds, "Lab(spec.name).down()")
     lab.down()
     assert footprint() == []
+    Lab.up(pair())
     killed_after(seconds, "Lab(spec.name).down()")
     Lab.up(pair())
     assert ssh(lab, "cp1", "hostname") == "cp1"
