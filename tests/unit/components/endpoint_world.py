@@ -17,13 +17,14 @@ PORT = 6443
 
 CURL = """\
 #!/bin/bash
-# Says of each address what the file of its name says (a code and an error), once the delay is over; what is in a file
-# `ADDRESS.once` is said one time.
+# Says of each address what the file of its name says (a code and an error), once the delay is over; before that the
+# lines of a file `ADDRESS.first`, each one time.
 cd {folder}/answers && echo "$*" >>../asked
 for word; do
   [[ $word == https://* ]] || continue
   address=${{word#https://}} address=${{address%%:*}}
-  if [[ -e $address.once ]]; then said=$(<"$address.once") && rm "$address.once"; else said=$(<"$address"); fi
+  said=$(<"$address")
+  [[ ! -s $address.first ]] || {{ read -r said <"$address.first" && sed -i 1d "$address.first"; }}
   echo "$word $said"
 done
 sleep "$(<../delay)"
@@ -101,9 +102,9 @@ class World:
         """What an apiserver says from now on: a code (000: nothing) and curl's error."""
         self.write(f"answers/{address}", said)
 
-    def answers_once(self, address: str, said: str) -> None:
-        """What the next question to it gets, and no further one."""
-        self.write(f"answers/{address}.once", said)
+    def answers_first(self, address: str, *said: str) -> None:
+        """What the next questions to it get, each one of these, before it says what it says."""
+        self.write(f"answers/{address}.first", "".join(f"{one}\n" for one in said))
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A subcommand, to its end."""

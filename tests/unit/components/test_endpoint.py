@@ -80,9 +80,26 @@ def test_one_silence_is_none(world: World) -> None:
     watched(world)
     asked = world.folder / "asked"
     before = len(asked.read_text().splitlines())
-    world.answers_once(B, REFUSED)
+    world.answers_first(B, REFUSED)
     until(lambda: len(asked.read_text().splitlines()) > before + 2)
     assert world.states() == "in in in"
+
+
+def test_a_moment_of_health_between_two_silences_does_not_count(world: World) -> None:
+    watched(world)
+    world.answers_first(B, REFUSED, "200", REFUSED)
+    is_listed(world, "11 13 | 12")
+    is_listed(world, "11 12 13 | ")
+
+
+def test_two_silences_far_apart_are_none(world: World) -> None:
+    watched(world)
+    asked = world.folder / "asked"
+    before = len(asked.read_text().splitlines())
+    world.answers_first(B, REFUSED, "200", "200", REFUSED)
+    until(lambda: len(asked.read_text().splitlines()) > before + 5)
+    assert world.states() == "in in in"
+    assert world.reloads() == 1
 
 
 def test_all_stay_in_when_none_is_ready(world: World) -> None:
