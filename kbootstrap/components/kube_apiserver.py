@@ -37,11 +37,6 @@ START_SECONDS = 300
 STOP_MARGIN_SECONDS = 60
 """After the shutdown delay: requests under way have up to 60 s (--request-timeout)."""
 
-ETCD_ANSWER_SECONDS = 1
-"""For etcd to answer a question after its health. The apiserver asks at most twice in this time and repeats its last
-answer until it has another (kube-apiserver, etcd3.go): without its member it says so within 1.5 s, and with the default
-of 2 s within 3 s. Choosing a leader takes less."""
-
 AUDIT_BACKUPS = 10
 AUDIT_MEGABYTES = 100
 
@@ -167,8 +162,6 @@ def _arguments(site: Site) -> tuple[str, ...]:
             "etcd-cafile": paths.ETCD_CA_CERTIFICATE,
             "etcd-certfile": f"{ETCD_CLIENT}.crt",
             "etcd-keyfile": f"{ETCD_CLIENT}.key",
-            "etcd-healthcheck-timeout": f"{ETCD_ANSWER_SECONDS}s",
-            "etcd-readycheck-timeout": f"{ETCD_ANSWER_SECONDS}s",
             "encryption-provider-config": paths.ENCRYPTION_CONFIG,
             # who may come, and what they may do
             "tls-cert-file": f"{SERVING}.crt",
