@@ -106,11 +106,27 @@ def test_all_stay_in_when_none_is_ready(world: World) -> None:
     watched(world)
     for address in (A, B, C):
         world.answers(address, "500")
-    until(lambda: world.states() == "unready unready unready")
-    assert "gets connections because no other is ready" in world.shown()[A][1]
-    is_listed(world, "11 12 13 | ")
+    reason = "/readyz says 500; gets connections because no other is ready"
+    until(lambda: world.shown()[A][:2] == ("in", reason))
+    assert world.states() == "in in in"
+    assert world.listed() == "11 12 13 | "
     world.answers(C)
     is_listed(world, "13 | 11 12")
+    assert world.shown()[C][:2] == ("in", "ready")
+    assert world.shown()[A][:2] == ("unready", "/readyz says 500")
+
+
+def test_while_etcd_has_no_leader_only_the_dead_one_goes(world: World) -> None:
+    watched(world)
+    asked = world.folder / "asked"
+    world.answers(A, SILENT)
+    for address in (B, C):
+        world.answers(address, "500")
+    is_listed(world, "12 13 | 11")
+    before = len(asked.read_text().splitlines())
+    until(lambda: len(asked.read_text().splitlines()) > before + 4)
+    assert world.states() == "unready in in"
+    assert world.reloads() == 2
 
 
 def test_when_all_are_silent_it_is_this_host_that_is_slow(world: World) -> None:
