@@ -39,8 +39,8 @@ class Program:
     once, and somebody else is not silent: a host without power is out within 3.3 s. A good answer between the two
     makes no difference, but two of them do: etcd on a full disk starts anew every two seconds, and its apiserver is
     ready for moments.
-    One that says no is out within 1.3 s. (An apiserver whose etcd member is down says so after 2 to 4 s: it asks the
-    member every 2 s, and waits 2 s for an answer.)
+    One that says no is out within 1.3 s, if another says yes. (An apiserver whose etcd member is down says so within
+    2.3 s, see kube_apiserver.ETCD_ANSWER.)
 
     Every reload leaves two workers behind for as long as they have connections, so an apiserver that keeps coming
     and going must be well for longer each time, up to 48 s: that is at most a dozen old workers per server.

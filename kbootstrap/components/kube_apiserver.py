@@ -37,6 +37,12 @@ START_SECONDS = 300
 STOP_MARGIN_SECONDS = 60
 """After the shutdown delay: requests under way have up to 60 s (--request-timeout)."""
 
+ETCD_ANSWER = "1500ms"
+"""For etcd to answer a question after its health. The apiserver asks at most twice in this time and repeats its last
+answer until it has another (kube-apiserver, etcd3.go): without its member it says so within 2.25 s, and with the
+default of 2 s within 3 s. Not less, because etcd takes 1 to 2 s to choose a leader, and keepalived gives the VIP up
+when it finds no ready apiserver twice in 2 s."""
+
 AUDIT_BACKUPS = 10
 AUDIT_MEGABYTES = 100
 
@@ -162,6 +168,8 @@ def _arguments(site: Site) -> tuple[str, ...]:
             "etcd-cafile": paths.ETCD_CA_CERTIFICATE,
             "etcd-certfile": f"{ETCD_CLIENT}.crt",
             "etcd-keyfile": f"{ETCD_CLIENT}.key",
+            "etcd-healthcheck-timeout": ETCD_ANSWER,
+            "etcd-readycheck-timeout": ETCD_ANSWER,
             "encryption-provider-config": paths.ENCRYPTION_CONFIG,
             # who may come, and what they may do
             "tls-cert-file": f"{SERVING}.crt",
