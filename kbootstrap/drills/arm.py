@@ -20,6 +20,9 @@ UNIT = "kbootstrap-drill-undo"
 UNDO = FOLDER / "undo.sh"
 
 ARM_SECONDS = 30.0
+AGAIN_SECONDS = 10.0
+"""After which an undo that has failed is tried again by the host itself."""
+
 HEAL_SECONDS = 300.0
 """For an undo to run: a member that joins again, and its apiserver that comes back, on a host that is busy."""
 
@@ -33,7 +36,7 @@ class Undo:
 
 
 def arm_script(undo: Undo, seconds: float) -> str:
-    """Shell that arms an undo: it runs by itself after so many seconds."""
+    """Shell that arms an undo, or arms it anew: it runs by itself after so many seconds, until it succeeds."""
     mark = {"run": undo.mark.run, "drill": undo.mark.drill, "who": undo.mark.who, "since": undo.mark.since}
     return f"""\
 set -eu
@@ -47,19 +50,27 @@ cat >{UNDO} <<'END_OF_UNDO'
 END_OF_UNDO
 printf '%s\\n' {quote(json.dumps(mark))} >{MARK}
 sync {UNDO} {MARK}
+systemctl stop {UNIT}.timer 2>/dev/null || true
 systemd-run --quiet --collect --unit={UNIT} --on-active={seconds:.0f}s --timer-property=AccuracySec=100ms \\
-  /bin/sh -c 'sh {UNDO}; date --utc +%FT%TZ >{UNDONE}'
+  --property=Restart=on-failure --property=RestartSec={AGAIN_SECONDS:.0f}s \\
+  /bin/sh -c 'sh {UNDO} && date --utc +%FT%TZ >{UNDONE}'
 """
 
+
+BY_ITSELF = "undone-by-itself"
 
 HEAL = f"""\
 set -u
 [ -e {UNDO} ] || exit 0
 systemctl stop {UNIT}.timer 2>/dev/null || true
+[ ! -e {UNDONE} ] || echo {BY_ITSELF}
 sh {UNDO} || exit 1
+systemctl stop {UNIT}.service 2>/dev/null || true
 rm -rf {FOLDER}
 """
-"""Shell that undoes now what is armed, if anything is, and takes everything away again."""
+"""Shell that undoes now what is armed, if anything is, and takes everything away again; it says whether the host had
+done so before.
+"""
 
 
 def armed_by(owner: Owner, drill: str) -> Mark:
@@ -77,24 +88,17 @@ def arm(connections: Mapping[str, Connection], undos: Mapping[str, Undo], second
     )
 
 
-def heal(connections: Mapping[str, Connection]) -> None:
-    """Undoes on every host what is armed there. Raises CommandFailed, or what is in the way."""
-    on_all(
+def heal(connections: Mapping[str, Connection]) -> tuple[str, ...]:
+    """Undoes on every host what is armed there. Returns the hosts that had done so by themselves. Raises CommandFailed,
+    or what is in the way.
+    """
+    said = on_all(
         connections,
         lambda _host, connection: connection.run_script(HEAL, timeout=HEAL_SECONDS).require(
             "what the drill did could not be undone", hint=f"on the host: sh -x {UNDO}"
         ),
     )
-
-
-def disarm(connections: Mapping[str, Connection]) -> None:
-    """Takes away what is armed, without doing it: something better is done in its place. Raises what is in the way."""
-    on_all(
-        connections,
-        lambda _host, connection: connection.run(
-            f"systemctl stop {UNIT}.timer 2>/dev/null; rm -rf {FOLDER}", timeout=ARM_SECONDS
-        ).require("the undo that is armed cannot be taken away"),
-    )
+    return tuple(host for host, result in said.items() if BY_ITSELF in result.text.split())
 
 
 def left_behind(connections: Mapping[str, Connection]) -> dict[str, Mark]:

@@ -104,8 +104,10 @@ class Ground:
     def unlocked(self) -> Iterator[None]:
         """While open, another run of this process has the hosts' locks."""
         self.locks.close()
-        yield
-        self.locks.enter_context(locked(self.connections, self.owner))
+        try:
+            yield
+        finally:
+            self.locks.enter_context(locked(self.connections, self.owner))
 
     def ask(self, connection: Connection, command: str, seconds: float = 10.0) -> str | None:
         """What a command prints; None when it fails or nobody answers."""

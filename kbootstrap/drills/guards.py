@@ -1,10 +1,15 @@
-"""What stands in the way of hurting a cluster. Pure."""
+"""What stands in the way of hurting a cluster."""
 
+import os
 from collections.abc import Sequence
 
 from kbootstrap.drills.drill import Drill, Fault
+from kbootstrap.drills.power import Power
 from kbootstrap.errors import PreflightFailed, Problem
 from kbootstrap.model.cluster import Cluster
+
+IN_POD = "KUBERNETES_SERVICE_HOST"
+"""Kubernetes sets it in every container."""
 
 
 class Refused(PreflightFailed):
@@ -33,6 +38,14 @@ def require_permission(cluster: Cluster, allowed: str | None) -> None:
         f"users depend on {cluster.name} (the inventory does not say otherwise)",
         hint=f"--yes-break-production {cluster.name}; or in a test cluster's inventory: drills: {{production: false}}",
     )
+
+
+def require_watchdog(fault: Fault, power: Power | None) -> None:
+    """Raises NotPossible where nothing would outlive this process to give the power back. Hosts that crash themselves
+    (sysrq) need nobody.
+    """
+    if fault.cuts_power and power is not None and IN_POD in os.environ:
+        raise NotPossible("in a pod nothing is left to give hosts their power back when the pod ends")
 
 
 def require_steady(troubles: Sequence[str]) -> None:

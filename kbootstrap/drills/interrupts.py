@@ -1,5 +1,6 @@
 """Being told to stop: everywhere but while a cluster is healed."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -7,12 +8,17 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+HEALING = b"\nit is being undone; this cannot be stopped\n"
+
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Handler = Callable[[int, FrameType | None], Any]
 
 
 def _raise(_signal: int, _frame: FrameType | None) -> None:
+    """Once: who asks again while the first is heeded would only be in its way."""
+    for stop in STOPS:
+        signal.signal(stop, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -24,10 +30,17 @@ def stoppable() -> Iterator[None]:
 
 
 @contextmanager
-def unstoppable(told: Callable[[], None]) -> Iterator[None]:
-    """While open, nothing but `kill -9` ends this process; who tries is told why."""
-    with _handling(lambda _signal, _frame: told()):
-        yield
+def unstoppable() -> Iterator[Callable[[], bool]]:
+    """While open, nothing but `kill -9` ends this process; who tries is told why. Yields whether somebody has tried."""
+    tried: list[int] = []
+
+    def told(asked: int, _frame: FrameType | None) -> None:
+        """In the midst of anything, also of printing: so nothing here may take a lock."""
+        tried.append(asked)
+        os.write(2, HEALING)
+
+    with _handling(told):
+        yield lambda: bool(tried)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Cutting hosts' power, and a watchdog that gives it back whatever becomes of this process."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -20,6 +21,12 @@ SWITCH_SECONDS = 120.0
 WATCHDOG = (sys.executable, "-P", "-m", "kbootstrap.drills.watchdog")
 OURSELVES = (sys.executable, "-P", "-m", "kbootstrap.cli.main")
 """What `kbootstrap` means in a command: this very program, wherever it is."""
+
+SCOPE = ("systemd-run", "--scope", "--quiet", "--collect")
+"""Apart from the service that runs this program: when systemd ends a service, it kills everything in it."""
+
+SYSTEMD = Path("/run/systemd/system")
+"""Is there where systemd runs (sd_booted(3))."""
 
 START_SECONDS = 20.0
 
@@ -46,7 +53,12 @@ class Power:
         """
         with log.open("ab") as out:
             process = subprocess.Popen(
-                WATCHDOG, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=out, start_new_session=True, bufsize=0
+                watchdog(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=out,
+                start_new_session=True,
+                bufsize=0,
             )
         assert process.stdin is not None and process.stdout is not None  # noqa: S101 - both are pipes
         order = {"commands": [list(self.on[host]) for host in hosts], "seconds": seconds}
@@ -61,6 +73,13 @@ class Power:
             process.stdin.close()
             process.wait(SWITCH_SECONDS)
             process.stdout.close()
+
+
+def watchdog() -> tuple[str, ...]:
+    """The command of the process that outlives this one, also a service (INVOCATION_ID: systemd.exec(5))."""
+    if "INVOCATION_ID" not in os.environ or not SYSTEMD.is_dir():
+        return WATCHDOG
+    return (*SCOPE, *(() if os.geteuid() == 0 else ("--user",)), *WATCHDOG)
 
 
 def power_of(cluster: Cluster) -> Power | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from kbootstrap.checks.catalogue import CHECKS, Scope
 from kbootstrap.drills.measure import failed_since, jitter, slow
+from kbootstrap.errors import KbootstrapError
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.probes.recording import Recording
 from kbootstrap.transport.connection import Connection
@@ -80,11 +81,16 @@ def _checked(cluster: Cluster, connections: Mapping[str, Connection], at_once: i
 
 
 def wait_until_steady(look_now: Callable[[], Steadiness], deadline: float) -> Steadiness:
-    """The first look that finds no troubles, or the last before the deadline."""
+    """The first look that finds no troubles, or the last before the deadline. Raises what that one could not do."""
     while True:
-        seen = look_now()
-        if not seen.troubles or time.monotonic() > deadline:
-            return seen
+        late = time.monotonic() > deadline
+        try:
+            seen = look_now()
+            if not seen.troubles or late:
+                return seen
+        except KbootstrapError:
+            if late:
+                raise
         time.sleep(LOOK_PAUSE)
 
 

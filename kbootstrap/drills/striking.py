@@ -2,18 +2,19 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 
 from kbootstrap.drills.arm import Undo, arm, armed_by, heal
 from kbootstrap.drills.drill import Await, Fault
 from kbootstrap.drills.ground import Ground
 from kbootstrap.drills.interrupts import unstoppable
 from kbootstrap.drills.life import signs_of_life
+from kbootstrap.drills.power import SWITCH_SECONDS, Power
 from kbootstrap.drills.result import Kind
 from kbootstrap.drills.steady import GENTLE, look, wait_until_calm, wait_until_steady
 from kbootstrap.drills.story import Story, said
 from kbootstrap.engine.journal import state_folder
-from kbootstrap.errors import KbootstrapError
+from kbootstrap.errors import CheckFailed, KbootstrapError
 from kbootstrap.transport.connection import Connection
 
 ARMED_MARGIN = 30.0
@@ -30,40 +31,56 @@ CALM_PATIENCE = 60.0
 def strike_and_heal(ground: Ground, story: Story, fault: Fault, awaits: Sequence[Await]) -> None:
     """The fault, and its end in any case."""
     with ExitStack() as stack:
-        try:
-            stack.enter_context(_armed(ground, story, fault, awaits))
-            if fault.before is not None:
-                fault.before(ground)
+
+        def strike() -> None:
+            _prepare(ground, story, fault, awaits)
+            if fault.cuts_power and ground.power is not None:
+                stack.enter_context(_power_watched(ground, ground.power, fault, awaits))
             _strike(ground, fault)
             _watch(ground, story, fault, awaits)
+
+        try:
+            _attempt(story, strike)
         except KeyboardInterrupt:
             story.cut = True
             story.problems.append("it was stopped in the middle, and what it did was undone")
-        except KbootstrapError as error:
-            story.problems.append(said(error))
-
-        def told() -> None:
-            """The run ends when the cluster is well."""
-            story.cut = True
-            ground.chronicle.note(Kind.NOTE, "it is being undone; this cannot be stopped")
-
-        with unstoppable(told):
+        with unstoppable() as told:
             _heal(ground, story, fault)
+        if told():
+            story.cut = True
+            ground.chronicle.note(Kind.NOTE, "somebody wanted to stop it while it was undone")
 
 
-@contextmanager
-def _armed(ground: Ground, story: Story, fault: Fault, awaits: Sequence[Await]) -> Iterator[None]:
+def _attempt(story: Story, work: Callable[[], None]) -> None:
+    """What does not work is a problem, and no reason not to heal."""
+    try:
+        work()
+    except KbootstrapError as error:
+        story.problems.append(said(error))
+    except Exception as error:
+        story.problems.append(f"a fault of kbootstrap's own: {type(error).__name__}: {error}")
+
+
+def _prepare(ground: Ground, story: Story, fault: Fault, awaits: Sequence[Await]) -> None:
     """Whatever becomes of this machine, the hosts heal. Before anything is done."""
-    ahead = fault.before_seconds if fault.before is not None else 0.0
-    seconds = (ahead + longest(fault, awaits) + ARMED_MARGIN) * ground.scale
+    seconds = (longest(fault, awaits) + ARMED_MARGIN) * ground.scale
     mark = armed_by(ground.owner, story.drill.name)
-    arm(ground.connections, {host: Undo(script, mark) for host, script in fault.undo.items()}, seconds)
-    with ExitStack() as stack:
-        if fault.cuts_power and ground.power is not None:
-            log = state_folder(ground.cluster.name) / f"{ground.owner.run}.power.log"
-            stack.enter_context(ground.power.watched(fault.hosts, seconds, log))
-        ground.chronicle.note(Kind.ARMED, f"the undo acts by itself after {seconds:.0f} s")
-        yield
+    undos = {host: Undo(script, mark) for host, script in fault.undo.items()}
+    if fault.before is not None:
+        ahead = fault.before_seconds * ground.scale
+        arm(ground.connections, undos, ahead + seconds)
+        began = time.monotonic()
+        fault.before(ground)
+        if (took := time.monotonic() - began) > ahead:
+            raise CheckFailed(f"what comes before the fault took {took:.0f} s, and {ahead:.0f} s are allowed")
+    arm(ground.connections, undos, seconds)
+    ground.chronicle.note(Kind.ARMED, f"the undo acts by itself after {seconds:.0f} s")
+
+
+def _power_watched(ground: Ground, power: Power, fault: Fault, awaits: Sequence[Await]) -> AbstractContextManager[None]:
+    """A process of its own gives the power back, when the switch has had its time to cut it and the drill its own."""
+    seconds = SWITCH_SECONDS + (longest(fault, awaits) + ARMED_MARGIN) * ground.scale
+    return power.watched(fault.hosts, seconds, state_folder(ground.cluster.name) / f"{ground.owner.run}.power.log")
 
 
 def longest(fault: Fault, awaits: Sequence[Await]) -> float:
@@ -122,13 +139,14 @@ def _watch(ground: Ground, story: Story, fault: Fault, awaits: Sequence[Await]) 
 
 
 def _heal(ground: Ground, story: Story, fault: Fault) -> None:
-    """Undoes everything, and waits for the steady state. What does not work is a problem, and no reason to stop."""
+    """Undoes everything, and waits for the steady state."""
     ground.chronicle.note(Kind.RECOVER, "what was done is undone")
     for step in _steps(ground, story, fault):
-        try:
-            step()
-        except KbootstrapError as error:
-            story.problems.append(said(error))
+        _attempt(story, step)
+    _attempt(story, lambda: _wait_until_as_before(ground, story))
+
+
+def _wait_until_as_before(ground: Ground, story: Story) -> None:
     patience = story.drill.healing * ground.scale
     seen = wait_until_steady(lambda: look(ground.cluster, ground.connections, GENTLE), time.monotonic() + patience)
     at = time.monotonic()
@@ -149,7 +167,13 @@ def _steps(ground: Ground, story: Story, fault: Fault) -> Iterator[Callable[[], 
     if fault.recover is not None and not story.cut:
         recover = fault.recover
         yield lambda: recover(ground)
-    yield lambda: heal({host: ground.connections[host] for host in fault.undo})
+    yield lambda: _undo(ground, story, fault)
+
+
+def _undo(ground: Ground, story: Story, fault: Fault) -> None:
+    by_itself = heal({host: ground.connections[host] for host in fault.undo})
+    if by_itself:
+        story.problems.append(f"the undo on {', '.join(by_itself)} acted by itself before the drill was over")
 
 
 def _give_power(ground: Ground, fault: Fault) -> None:

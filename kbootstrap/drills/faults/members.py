@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from kbootstrap.components import endpoint, etcd, kube_apiserver
 from kbootstrap.components.binaries import LOCAL_BIN
 from kbootstrap.components.packages import has_proxy
-from kbootstrap.drills.arm import disarm
+from kbootstrap.drills.arm import Undo, arm, armed_by
 from kbootstrap.drills.drill import Drill, Fault
 from kbootstrap.drills.ground import Ground
 from kbootstrap.drills.guards import NotPossible
@@ -19,6 +19,7 @@ from kbootstrap.facts.drills import FOLDER
 from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.render.renderer import render
 from kbootstrap.workflows.backups import program
+from kbootstrap.workflows.restore.record import UNDER_WAY
 from kbootstrap.workflows.restore.restore import Order, prepared, restore
 
 STOP_SECONDS = kube_apiserver.STOP_MARGIN_SECONDS
@@ -108,17 +109,26 @@ LOST = etcd.DATA / "lost"
 """Where the data of lost members wait for the end of the drill, out of etcd's sight."""
 
 LOSE = f"""\
+if [ -e {LOST} ]; then
+  echo "{LOST} is there already, from a drill before: look at it, and remove it" >&2
+  exit 1
+fi
 systemctl kill --signal=KILL {etcd.UNIT}
 systemctl stop {etcd.UNIT}
-[ -e {LOST} ] || mv -T {etcd.DATA}/member {LOST}"""
+mv -T {etcd.DATA}/member {LOST}"""
 
 FOUND = f"""\
+[ ! -e {UNDER_WAY} ] || exit 0
 if [ -e {LOST} ] && [ ! -e {etcd.DATA}/member ]; then mv -T {LOST} {etcd.DATA}/member; fi
 systemctl start --no-block {etcd.UNIT}"""
+"""Once a restore has begun, only it may go on with etcd's data: what was lost is older than what it writes."""
 
 BACK_SECONDS = 180.0
 """For the restore, and for all controllers to be at work again."""
 
+
+RESTORE_SECONDS = 600.0
+"""For the restore until it has begun to stop etcd: then nothing else may put data back."""
 
 BACKUP_SECONDS = 600.0
 """For the backup; the undo is armed meanwhile, and must not act before there is anything to undo."""
@@ -139,8 +149,9 @@ class _Rescue:
         ground.chronicle.note(Kind.NOTE, f"the backup {self.backup} is made", self.member.name)
 
     def restore(self, ground: Ground) -> None:
-        """As an operator would. What is armed would put the lost data back, and must not interfere."""
-        disarm({name: ground.connections[name] for name in self.lost})
+        """As an operator would. What is armed puts the lost data back, unless the restore has begun."""
+        undo = Undo(FOUND, armed_by(ground.owner, QUORUM_LOSS.name))
+        arm(ground.connections, dict.fromkeys(self.lost, undo), RESTORE_SECONDS * ground.scale)
         order = Order(self.identity, wanted=self.backup)
         with ground.unlocked(), prepared(ground.cluster, order, new_owner("restore"), ground.chronicle.emit) as ready:
             restore(ready)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kbootstrap.drills.arm import HEAL, Undo, arm, arm_script, armed_by, disarm, heal, left_behind
+from kbootstrap.drills.arm import HEAL, Undo, arm, arm_script, armed_by, heal, left_behind
 from kbootstrap.errors import CommandFailed, Unreachable
 from kbootstrap.facts.drills import FOLDER, DrillMark, Mark
 from tests.fakes import FakeConnection
@@ -54,18 +54,22 @@ def undo(host: PlayedHost, script: str = "") -> Undo:
     return Undo(script or f"echo undone >>{host.log}", MARK)
 
 
+def what_systemd_runs(host: PlayedHost) -> str:
+    """The undo as the timer runs it; the log has lost the quotes around it."""
+    return next(call for call in host.calls if call.startswith("systemd-run")).partition("/bin/sh -c ")[2]
+
+
 def test_it_is_there_before_anything_is_done(host: PlayedHost) -> None:
     assert host.run(arm_script(undo(host), 90)).returncode == 0
     assert json.loads((host.folder / "mark.json").read_text())["drill"] == "apiserver-kill"
-    (call,) = host.calls
+    _, call = host.calls
     assert call.startswith("systemd-run --quiet --collect --unit=kbootstrap-drill-undo --on-active=90s ")
     assert oct(host.folder.stat().st_mode & 0o777) == "0o700"
 
 
 def test_what_systemd_runs_undoes_it_and_says_when(host: PlayedHost) -> None:
     host.run(arm_script(undo(host), 90))
-    command = host.calls[0].partition("/bin/sh -c ")[2]
-    host.run(command)
+    assert host.run(what_systemd_runs(host)).returncode == 0
     assert "undone" in host.calls
     said = (host.folder / "mark.json").read_text() + (host.folder / "undone").read_text()
     mark = DrillMark().value(said.encode())
@@ -76,7 +80,8 @@ def test_what_systemd_runs_undoes_it_and_says_when(host: PlayedHost) -> None:
 def test_healing_undoes_it_once_and_leaves_nothing(host: PlayedHost) -> None:
     host.run(arm_script(undo(host), 90))
     assert host.run(HEAL).returncode == 0
-    assert host.calls[-2:] == ["systemctl stop kbootstrap-drill-undo.timer", "undone"]
+    timer, service = (f"systemctl stop kbootstrap-drill-undo.{kind}" for kind in ("timer", "service"))
+    assert host.calls[-3:] == [timer, "undone", service]
     assert not host.folder.exists()
     assert host.run(HEAL).returncode == 0
     assert host.calls.count("undone") == 1
@@ -87,6 +92,23 @@ def test_an_undo_that_fails_is_kept_for_the_next_try(host: PlayedHost) -> None:
     failed = host.run(HEAL)
     assert (failed.returncode, failed.stderr) == (1, "no quorum\n")
     assert (host.folder / "undo.sh").exists()
+
+
+def test_an_undo_that_fails_is_not_done_and_systemd_tries_it_again(host: PlayedHost) -> None:
+    host.run(arm_script(undo(host, "exit 7"), 90))
+    assert " --property=Restart=on-failure --property=RestartSec=10s " in host.calls[-1]
+    assert host.run(what_systemd_runs(host)).returncode == 7
+    assert not (host.folder / "undone").exists()
+
+
+def test_healing_tells_who_had_done_so_before(host: PlayedHost) -> None:
+    host.run(arm_script(undo(host), 90))
+    host.run(what_systemd_runs(host))
+    assert host.run(HEAL).stdout == "undone-by-itself\n"
+    connections = {name: FakeConnection(name) for name in ("cp1", "cp2")}
+    connections["cp1"].expect(HEAL)
+    connections["cp2"].expect(HEAL, "undone-by-itself\n")
+    assert heal(connections) == ("cp2",)
 
 
 def test_armed_again_it_is_not_undone_yet(host: PlayedHost) -> None:
@@ -106,11 +128,9 @@ def test_several_hosts_at_once() -> None:
     for one in hosts.values():
         one.expect(ARM)
         one.expect(HEAL)
-        one.expect(re.compile("systemctl stop kbootstrap-drill-undo.timer .*rm -rf .*"))
     arm(hosts, {name: Undo("true", MARK) for name in hosts}, 60)
     heal(hosts)
-    disarm(hosts)
-    assert [len(one.ran) for one in hosts.values()] == [3, 3]
+    assert [len(one.ran) for one in hosts.values()] == [2, 2]
 
 
 def test_one_that_cannot_be_armed_is_an_error() -> None:

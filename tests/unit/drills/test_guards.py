@@ -6,7 +6,15 @@ import pytest
 
 from kbootstrap.drills.catalogue import DRILLS, named
 from kbootstrap.drills.drill import Fault
-from kbootstrap.drills.guards import Refused, require_permission, require_quorum, require_steady
+from kbootstrap.drills.guards import (
+    NotPossible,
+    Refused,
+    require_permission,
+    require_quorum,
+    require_steady,
+    require_watchdog,
+)
+from kbootstrap.drills.power import Power as PowerSwitch
 from kbootstrap.errors import InvalidInput
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.model.drills import Drills, Power
@@ -99,3 +107,14 @@ def test_what_is_not_possible_is_known_from_the_inventory() -> None:
     local = possible(TOPOLOGIES["local"])
     assert "etcd-leader-kill" in local
     assert not local & {"partition", "keepalived-stop", "nginx-stop", "vip-handover"}
+
+
+def test_in_a_pod_nobody_would_give_the_power_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut, switch = replace(fault("w1"), cuts_power=True), PowerSwitch({}, {})
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    require_watchdog(cut, switch)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+    require_watchdog(fault("w1"), switch)
+    require_watchdog(cut, None)
+    with pytest.raises(NotPossible, match="in a pod"):
+        require_watchdog(cut, switch)

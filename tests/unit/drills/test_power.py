@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kbootstrap.drills.power import OURSELVES, Power, command, power_of
+from kbootstrap.drills.power import OURSELVES, SCOPE, WATCHDOG, Power, command, power_of, watchdog
 from kbootstrap.errors import CommandFailed
 from kbootstrap.model.cluster import Host
 from tests.unit.drills.stage import VIP
@@ -88,3 +88,16 @@ def test_commands_are_words_and_no_shell_reads_them() -> None:
 
 def test_without_commands_there_is_no_switch() -> None:
     assert power_of(VIP) is None
+
+
+def test_as_a_service_of_systemd_the_watchdog_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("kbootstrap.drills.power.SYSTEMD", tmp_path)
+    monkeypatch.delenv("INVOCATION_ID", raising=False)
+    assert watchdog() == WATCHDOG
+    monkeypatch.setenv("INVOCATION_ID", "0123")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert watchdog() == (*SCOPE, *WATCHDOG)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert watchdog() == (*SCOPE, "--user", *WATCHDOG)
+    monkeypatch.setattr("kbootstrap.drills.power.SYSTEMD", tmp_path / "not")
+    assert watchdog() == WATCHDOG

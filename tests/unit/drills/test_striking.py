@@ -29,7 +29,7 @@ UNDO = "systemctl start x.service"
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cluster that is steady at once; nobody waits."""
     monkeypatch.setattr(striking, "look", lambda *_: Steadiness(status(), ()))
-    monkeypatch.setattr(striking, "CALM_SECONDS", 0.0)
+    monkeypatch.setattr(striking, "wait_until_calm", lambda *_: [])
     monkeypatch.setattr(striking, "AWAIT_PAUSE", 0.0)
     monkeypatch.setattr(life, "SILENT_SECONDS", 0.2)
 
@@ -106,7 +106,7 @@ def test_an_interrupt_while_it_is_undone_waits_for_the_end_and_ends_the_run() ->
     story = struck(stage, fault(recover=recover))
     assert stage.did("cp2") == ["armed", STRIKE, "healed"]
     assert story.cut
-    assert kinds(stage)[-2:] == [Kind.NOTE, Kind.STEADY_AGAIN]
+    assert kinds(stage)[-2:] == [Kind.STEADY_AGAIN, Kind.NOTE]
 
 
 def test_what_nobody_foresaw_while_it_is_watched_is_a_problem_and_it_is_undone() -> None:
@@ -118,6 +118,38 @@ def test_what_nobody_foresaw_while_it_is_watched_is_a_problem_and_it_is_undone()
     story = struck(stage, fault(), Await("x", 1.0, lost))
     assert stage.did("cp2")[-1] == "healed"
     assert story.problems == ["cp3: the connection was lost"]
+
+
+def test_a_fault_of_our_own_does_not_keep_the_cluster_from_being_healed() -> None:
+    stage = good()
+
+    def broken(_ground: Ground) -> str | None:
+        raise KeyError("items")
+
+    story = struck(stage, fault(), Await("x", 1.0, broken))
+    assert stage.did("cp2")[-1] == "healed"
+    assert story.problems == ["a fault of kbootstrap's own: KeyError: 'items'"]
+    assert kinds(stage)[-1] is Kind.STEADY_AGAIN
+
+
+def test_hosts_that_cannot_be_looked_at_afterwards_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: object) -> Steadiness:
+        raise Unreachable("the connection was lost", host="cp3")
+
+    monkeypatch.setattr(striking, "look", lost)
+    stage = good()
+    story = stage.story(drill(lambda _ground: fault(), healing=0.0))
+    strike_and_heal(stage.ground, story, fault(), ())
+    assert story.problems == ["cp3: the connection was lost"]
+
+
+def test_an_undo_that_acted_too_early_is_a_problem() -> None:
+    stage = Stage()
+    stage.hosts["cp2"].expect(HEAL, "undone-by-itself\n")
+    stage.arms("cp2")
+    stage.hosts["cp2"].expect(f"set -eu\n{STRIKE}\n")
+    story = struck(stage, fault())
+    assert story.problems == ["the undo on cp2 acted by itself before the drill was over"]
 
 
 def test_what_only_the_control_machine_can_do_comes_first_and_does_not_keep_the_undo_from_running() -> None:
@@ -174,6 +206,21 @@ def test_before_is_done_when_it_is_armed() -> None:
     seen: list[list[str]] = []
     struck(stage, fault(before=lambda _ground: seen.append(stage.did("cp2"))))
     assert seen == [["armed"]]
+    assert stage.did("cp2") == ["armed", "armed", STRIKE, "healed"]
+
+
+def test_the_time_of_what_comes_before_does_not_count_for_the_undo() -> None:
+    stage = good()
+    struck(stage, fault(before=lambda _ground: None, before_seconds=50.0))
+    armed = [re.search(r"--on-active=(\d+)s", command) for command in stage.hosts["cp2"].commands[:2]]
+    assert [found and found.group(1) for found in armed] == ["80", "30"]
+
+
+def test_what_takes_longer_before_than_the_undo_waits_is_given_up() -> None:
+    stage = good()
+    story = struck(stage, fault(before=lambda _ground: None, before_seconds=0.0))
+    assert stage.did("cp2") == ["armed", "healed"]
+    assert "what comes before the fault took" in story.problems[0]
 
 
 def test_what_fails_before_the_fault_keeps_it_from_being_made() -> None:
