@@ -25,7 +25,14 @@ grep -E '^(Mem|Swap)Total:' /proc/meminfo
 echo "clock=$(date +%s.%N)"
 [ ! -d /run/systemd/system ] || echo systemd=yes
 [ ! -e /sys/fs/cgroup/cgroup.controllers ] || echo cgroup=2
-echo "ssh_client=${SSH_CONNECTION%% *}"
+process=$$ ends=${SSH_CONNECTION:-}
+while [ -z "$ends" ] && [ "${process:-0}" -gt 1 ]; do
+  process=$(sed -n 's/^PPid:[[:space:]]*//p' /proc/$process/status)
+  ends=$(tr '\\0' '\\n' </proc/$process/environ | sed -n 's/^SSH_CONNECTION=//p')
+done 2>/dev/null
+set -- $ends
+echo "ssh_client=${1:-}"
+echo "ssh_port=${4:-}"
 ! grep -qsE '^(deb |URIs:)' /etc/apt/sources.list /etc/apt/sources.list.d/* || echo sources=yes
 for tool in tar base64 sha256sum curl systemctl apt-get modprobe ip; do
   command -v $tool >/dev/null || echo "missing=$tool"
@@ -63,7 +70,9 @@ class HostIdentity:
     has_systemd: bool
     cgroup_version: int
     ssh_client: str
-    """Where this SSH session comes from, as the host sees it; empty when unknown (sudo hides it)."""
+    """Where this SSH session comes from, as the host sees it; empty when unknown. sudo hides it and is asked."""
+    ssh_port: int
+    """Where the host's sshd listens, which a port on the way may lead to; 0 when unknown."""
     has_package_sources: bool
     missing_tools: tuple[str, ...]
     interfaces: tuple[Interface, ...]
@@ -104,6 +113,7 @@ class Identity(Single[HostIdentity]):
             has_systemd=said.get("systemd") == "yes",
             cgroup_version=2 if said.get("cgroup") == "2" else 1,
             ssh_client=said.get("ssh_client", ""),
+            ssh_port=int(said.get("ssh_port") or 0),
             has_package_sources=said.get("sources") == "yes",
             missing_tools=tuple(value for key, value in pairs if key == "missing"),
             interfaces=_interfaces(said.get("addresses") or "[]"),

@@ -64,7 +64,9 @@ def _prepared(ground: Ground, direction: Direction) -> Fault:
     interface = seen.interface_of(host.address)
     if interface is None:
         raise NotPossible(f"no interface of {host.name} has the address {host.address}")
-    rules = cut(direction, interface.name, str(ground.cluster.endpoint_host), seen.ssh_client, host.ssh.port)
+    if not seen.ssh_client:
+        raise NotPossible(f"{host.name} cannot tell where this SSH session comes from, and it must not be cut")
+    rules = cut(direction, interface.name, str(ground.cluster.endpoint_host), seen.ssh_client, seen.ssh_port)
     said = ground.connections[host.name].run_script(_nft(rules, "--check "))
     if not said.ok:  # the egress hook came with Linux 5.16
         raise NotPossible(f"{host.name} (Linux {seen.kernel}) cannot be cut off with nft: {said.errors}")

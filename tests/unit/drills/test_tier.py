@@ -145,7 +145,9 @@ def test_a_load_balancer_is_cut_off() -> None:
 
 def cut_off(stage: Stage) -> Fault:
     address = '{"ifname":"eth0","addr_info":[{"local":"198.18.0.91","prefixlen":24}]}'
-    expect_facts(stage.hosts["lb1"], {Identity(): f"ssh_client=198.18.0.1\naddresses=[{address}]\n".encode()})
+    expect_facts(
+        stage.hosts["lb1"], {Identity(): f"ssh_client=198.18.0.1\nssh_port=2222\naddresses=[{address}]\n".encode()}
+    )
     stage.hosts["lb1"].expect(re.compile("(?s)nft --check --file - .*198.18.0.100.*"))
     return partition.BOTH.prepare(stage.ground)
 

@@ -55,6 +55,7 @@ def identity(host: Host) -> HostIdentity:
         has_systemd=True,
         cgroup_version=2,
         ssh_client="198.18.0.1",
+        ssh_port=22,
         has_package_sources=True,
         missing_tools=(),
         interfaces=(
