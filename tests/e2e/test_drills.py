@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kbootstrap.errors import CheckFailed
 from tests.e2e.bed import Bed
 from tests.e2e.conftest import BedFactory, wait_until
 from tests.e2e.drilling import (
@@ -119,14 +120,14 @@ def test_killed_in_the_middle_the_host_heals_itself_and_status_says_so(bed: Bed)
         process.kill()
     [hurt] = [host for host, said in bed.on_all(MARK).items() if said]
     assert bed.ssh(hurt, "systemctl is-active kube-endpoint-keepalived || true") in ("inactive", "deactivating")
-    bed.run("status").expect(1, "keepalived-stop")
+    bed.run("status").expect(CheckFailed.exit_code, "keepalived-stop")
     took = wait_until(
         lambda: bed.ssh(hurt, "systemctl is-active kube-endpoint-keepalived || true") == "active",
         seconds=HEALED_SECONDS,
         what=f"{hurt} heals itself",
     )
     bed.note(f"healed by itself after {took:.0f} s")
-    bed.run("status").expect(1, "cut short")
+    bed.run("status").expect(CheckFailed.exit_code, "cut short")
     _, [result] = drilled(bed, "keepalived-stop")
     assert result["verdict"] == "passed"
     assert "was cut short; the host healed itself at" in result["remarks"][0]
@@ -140,6 +141,7 @@ def test_killed_while_a_host_has_no_power_it_gets_it_back(bed: Bed) -> None:
     wait_until(lambda: not off(bed), seconds=60, what="it is on again")
     bed.lab.wait_ssh()
     wait_until(lambda: bed.ready_nodes() == sorted(bed.nodes), seconds=120, what="all nodes are Ready")
+    bed.run("status").expect(CheckFailed.exit_code, "drill run vip-holder-power-off", "cut short")
 
 
 @pytest.mark.long

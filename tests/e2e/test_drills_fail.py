@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.bed import Bed
 from tests.e2e.conftest import BedFactory, wait_until
-from tests.e2e.drilling import drilled, drilled_cluster, leads, require_failed
+from tests.e2e.drilling import Drilled, drilled, drilled_cluster, leads, require_failed
 from tests.e2e.observe import vip_holders
 
 pytestmark = pytest.mark.long
@@ -24,8 +24,19 @@ NOTICED_SECONDS = 5
 
 
 @pytest.fixture(scope="module")
-def bed(beds: BedFactory, tmp_path_factory: pytest.TempPathFactory) -> Bed:
-    return drilled_cluster(beds, tmp_path_factory.mktemp("drills")).bed
+def cluster(beds: BedFactory, tmp_path_factory: pytest.TempPathFactory) -> Drilled:
+    return drilled_cluster(beds, tmp_path_factory.mktemp("drills"))
+
+
+@pytest.fixture
+def bed(cluster: Drilled) -> Bed:
+    return cluster.bed
+
+
+@pytest.fixture
+def identity(cluster: Drilled) -> Path:
+    """The private key of its backups."""
+    return cluster.identity
 
 
 def test_keepalived_does_not_look_at_the_proxy(bed: Bed) -> None:
@@ -63,6 +74,33 @@ def test_an_apiserver_that_asks_the_etcd_of_another_host(bed: Bed) -> None:
         require_failed(bed, "etcd-leader-kill", says=r"(reads|writes): .* s, and 2 s are allowed")
 
 
+def test_a_member_that_the_others_do_not_take_back(bed: Bed) -> None:
+    """Any follower may be the one that is wiped; who puts it right afterwards is the next drill."""
+    with refusing(bed, "member add"):
+        require_failed(bed, "etcd-member-wipe", says="the member cannot be added")
+    assert any("etcd-member-wipe" in remark for remark in drilled(bed, "vip-handover")[1][0]["remarks"])
+
+
+def test_no_backup_can_be_made(bed: Bed, identity: Path) -> None:
+    with refusing(bed, "snapshot save"):
+        _, [result] = drilled(bed, "quorum-loss-restore", options=("--identity", str(identity)))
+    assert result["verdict"] == "failed"
+    assert "backup" in result["problems"][0]
+    assert [moment for moment in result["moments"] if moment["kind"] == "fault"] == []
+
+
+def test_etcd_waits_for_every_lost_packet(bed: Bed) -> None:
+    """TCP sends again after 200 ms at the least, or as soon as it can tell; here after 5 s."""
+    own = "ip -4 route show proto kernel scope link dev eth0"
+    slow = "sysctl -qw net.ipv4.tcp_early_retrans=0 net.ipv4.tcp_sack=0 net.ipv4.tcp_recovery=0"
+    bed.on_all(f"{slow}; ip route change $({own}) dev eth0 rto_min 5s", bed.control_planes)
+    try:
+        require_failed(bed, "network-loss", says=r"(reads|writes): .* s, and 2 s are allowed")
+    finally:
+        quick = "sysctl -qw net.ipv4.tcp_early_retrans=3 net.ipv4.tcp_sack=1 net.ipv4.tcp_recovery=1"
+        bed.on_all(f"{quick}; ip route change $({own} | sed 's/rto_min [^ ]*//') dev eth0", bed.control_planes)
+
+
 def test_etcd_waits_ten_seconds_for_its_leader(bed: Bed) -> None:
     with restarted(bed, f"sed -i 's/--election-timeout=[0-9]*/--election-timeout=10000/' {ETCD}", ETCD):
         require_failed(bed, "etcd-leader-kill", says=r"writes: .* s, and 2 s are allowed")
@@ -90,6 +128,22 @@ def test_a_kubelet_that_does_not_come_back_by_itself(bed: Bed) -> None:
     finally:
         bed.ssh("w1", "systemctl enable --now kubelet")
         wait_until(lambda: bed.run("status").code == 0, seconds=120, what="the cluster is healthy")
+
+
+@contextmanager
+def refusing(bed: Bed, command: str) -> Iterator[None]:
+    """All control-plane hosts with an etcdctl that refuses this command."""
+    program = "/usr/local/bin/etcdctl"
+    wrapper = f"""#!/bin/sh
+case "$*" in *"{command}"*) echo "refused by a test" >&2; exit 1 ;; esac
+exec {program}.kept "$@"
+"""
+    put = f"cp -P {program} {program}.kept && rm {program} && cat >{program} <<'END'\n{wrapper}END\nchmod 755 {program}"
+    bed.on_all(put, bed.control_planes)
+    try:
+        yield
+    finally:
+        bed.on_all(f"mv -fT {program}.kept {program}", bed.control_planes)
 
 
 def first_has_the_vip(bed: Bed) -> None:

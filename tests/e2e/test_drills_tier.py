@@ -119,6 +119,7 @@ def test_keepalived_does_not_look_at_the_proxy(bed: Bed) -> None:
     with changed(bed, "/proxy_alive$/d;/proxy_useful$/d"):
         require_failed(bed, "nginx-stop", says=r"requests: .* s, and 2 s are allowed")
         require_failed(bed, "edge-stop", says=r"applications by name: .* s, and 2 s are allowed")
+        require_failed(bed, "partition-inbound", says=r"(reads|writes): .*, and 3 s are allowed")
 
 
 def test_one_that_is_preferred_has_the_vip_again_before_a_drill_ends(bed: Bed) -> None:
