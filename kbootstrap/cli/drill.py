@@ -13,6 +13,7 @@ from rich.table import Table
 from kbootstrap.cli import drill_reports, options
 from kbootstrap.cli.bundle import unbundled
 from kbootstrap.cli.console import watching
+from kbootstrap.cli.drill_proof import verified_after, verified_before
 from kbootstrap.cli.drill_reports import Files
 from kbootstrap.cli.proof import Identity
 from kbootstrap.errors import CheckFailed, PreflightFailed
@@ -33,6 +34,15 @@ Rate = Annotated[
     float | None,
     typer.Option(
         "--probe-rate", min=1, max=1000, help="Requests a second of each probe. Default: as the inventory says."
+    ),
+]
+
+Verify = Annotated[
+    bool | None,
+    typer.Option(
+        "--verify/--no-verify",
+        help="Whether the tests of `verify` prove the steady state before and after. Default: with `suite`.",
+        show_default=False,
     ),
 ]
 
@@ -75,6 +85,7 @@ class Asked:
     report: drill_reports.Html = None
     junit: drill_reports.Junit = None
     metrics: drill_reports.Metrics = None
+    verify: Verify = None
     json_: options.Json = False
 
     @property
@@ -89,7 +100,7 @@ class Asked:
 
 
 def run(asked: Asked, names: Annotated[list[str], typer.Argument(help="Which drills, in this order.")]) -> int:
-    """Runs drills, one after another; the first that leaves the cluster unsteady is the last.
+    """Runs drills, one after another; one that finds the cluster unsteady is refused.
 
     Exit code 7 when one fails, 5 when one is refused: nothing was done then.
     """
@@ -103,7 +114,7 @@ def suite(
     asked: Asked,
     without: Annotated[list[str] | None, typer.Option("--without", help="Leave this drill out.")] = None,
 ) -> int:
-    """Runs all drills that are possible on this cluster."""
+    """Runs all drills that are possible on this cluster, between two verifications."""
     from kbootstrap.drills.catalogue import DRILLS, named  # noqa: PLC0415 - heavy; not for --help
 
     cluster = options.load(asked.inventory)
@@ -115,14 +126,14 @@ def suite(
             chosen.append(drill)
         else:
             _leave_out(drill.name, why)
-    return _run(cluster, chosen, asked, as_far_as_possible=True)
+    return _run(cluster, chosen, asked, suite=True)
 
 
 def _leave_out(drill: str, why: str) -> None:
     typer.echo(f"{drill} is left out: {why}", err=True)
 
 
-def _run(cluster: "Cluster", drills: "Sequence[Drill]", asked: Asked, *, as_far_as_possible: bool = False) -> int:
+def _run(cluster: "Cluster", drills: "Sequence[Drill]", asked: Asked, *, suite: bool = False) -> int:
     from kbootstrap.drills.kept import keep  # noqa: PLC0415 - heavy; not for --help
     from kbootstrap.drills.result import Verdict  # noqa: PLC0415
     from kbootstrap.drills.runner import run_drill  # noqa: PLC0415
@@ -130,17 +141,24 @@ def _run(cluster: "Cluster", drills: "Sequence[Drill]", asked: Asked, *, as_far_
     drill_reports.require_places(asked.files)
     console, order = Console(), asked.order
     results: list[DrillResult] = []
-    with watching(console, json_lines=asked.json_) as emit:
-        for drill in drills:
-            result = run_drill(cluster, drill, order, emit)
-            if as_far_as_possible and not result.possible:
-                _leave_out(drill.name, "; ".join(result.problems))
-                continue
-            results.append(replace(result, series=results[0].run if results else result.run))
-            keep(results[-1])
-            if results[-1].verdict is Verdict.CUT_SHORT:
-                break
-    drill_reports.show(results, asked.files, console, json_=asked.json_)
+    verify = suite if asked.verify is None else asked.verify
+    try:
+        with watching(console, json_lines=asked.json_) as emit:
+            before = verified_before(cluster, emit) if verify else None
+            for drill in drills:
+                result = run_drill(cluster, drill, order, emit)
+                if suite and not result.possible:
+                    _leave_out(drill.name, "; ".join(result.problems))
+                    continue
+                results.append(replace(result, series=results[0].run if results else result.run))
+                keep(results[-1])
+                if results[-1].verdict is Verdict.CUT_SHORT:
+                    break
+            if before is not None and results:
+                results[-1] = verified_after(cluster, before, results[-1], emit)
+                keep(results[-1])
+    finally:
+        drill_reports.show(results, asked.files, console, json_=asked.json_)
     verdicts = {result.verdict for result in results}
     if verdicts & {Verdict.FAILED, Verdict.CUT_SHORT}:
         return CheckFailed.exit_code

@@ -124,7 +124,8 @@ def history(
 
 def fault_rates(words: Sequence[str]) -> "Rates":
     """What `--faults-per-year` says: N for each drill, DRILL=N for one. Raises InvalidInput."""
-    from kbootstrap.drills.history import Rates  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.drills.catalogue import named  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.drills.history import Rates  # noqa: PLC0415
 
     each, by_drill = Rates().each, {}
     for word in words:
@@ -135,9 +136,10 @@ def fault_rates(words: Sequence[str]) -> "Rates":
             rate = 0.0
         if not 0 < rate < float("inf"):
             raise InvalidInput(
-                f"--faults-per-year: {word!r} says no number above 0", hint="e.g. 4, or vip-power-off=12"
+                f"--faults-per-year: {word!r} says no number above 0", hint="e.g. 4, or vip-holder-power-off=12"
             )
         if drill:
+            named([drill])
             by_drill[drill] = rate
         else:
             each = rate

@@ -1,5 +1,6 @@
 """How much of a budget a drill has used. Pure."""
 
+import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ NEW = ("api-new", "write-new")
 KEPT = ("api-kept", "write-kept")
 APPLICATION = ("application",)
 EDGE = (kinds.EDGE,)
+
+NO_END_SECONDS = 1.0
+"""Requests that failed in the last second may only have been cut off by the end of the observation."""
 
 BUSY_SECONDS = 0.25
 """Half of the shortest outage that a budget allows. One answer of a hundred that takes longer is too many."""
@@ -60,19 +64,33 @@ def steady(what: str, seconds: float) -> Rule:
 def _felt(limit: Limit, course: Course) -> Measured:
     """The longest outage, or the longest silence where it says more: requests may hang without failing.
 
-    The silence includes what answers take anyway. Where no request may fail, it does not count.
+    The silence includes what answers take anyway. Where no request may fail, it does not count. None when an outage did
+    not end, or when none of the requests was sent.
     """
-    worst = Measured(limit, 0.0, "none of them was sent")
-    for track in course.seen.samples.tracks:
-        if kinds.kind_of(track.name) not in limit.probes:
-            continue
-        failed = [one for one in outages(track, course.seen.ended) if one.ended > course.fault]
-        longest = max((one.seconds for one in failed), default=0.0)
-        silent = silence(track, course.fault, course.seen.ended) if limit.seconds else 0.0
-        said = _told(track, failed) if failed else f"{track.name}: none failed"
-        felt = Measured(limit, max(longest, silent), said)
-        worst = max(felt, worst, key=lambda measured: measured.seconds or 0.0)
-    return worst
+    tracks = [track for track in course.seen.samples.tracks if kinds.kind_of(track.name) in limit.probes]
+    felt = [_felt_by(track, limit, course) for track in tracks if track.requests]
+    none = Measured(limit, None, "none of them was sent")
+    return max(felt, key=lambda one: math.inf if one.seconds is None else one.seconds, default=none)
+
+
+def _felt_by(track: Track, limit: Limit, course: Course) -> Measured:
+    ended = course.seen.ended
+    failed = [one for one in outages(track, ended) if one.ended > course.fault]
+    if failed and failed[-1].began > max(track.began, default=0.0) and ended - failed[-1].began > NO_END_SECONDS:
+        return Measured(limit, None, f"{_told(track, failed)}; it did not end")
+    longest = max((one.seconds for one in failed), default=0.0)
+    silent = silence(track, course.fault, ended) if limit.seconds else 0.0
+    said = _told(track, failed) if failed else f"{track.name}: none failed"
+    return Measured(limit, max(longest, silent), said)
+
+
+def longest_outage(course: Course) -> float | None:
+    """What requests of the API felt, whatever may be allowed; infinite when it did not end, None without requests."""
+    found = _felt(Limit("requests of the API", math.inf, (*READS, *WRITES)), course)
+    sent = any(
+        kinds.kind_of(track.name) in found.limit.probes and track.requests for track in course.seen.samples.tracks
+    )
+    return (math.inf if found.seconds is None else found.seconds) if sent else None
 
 
 def _told(track: Track, felt: Sequence[Outage]) -> str:
@@ -168,13 +186,23 @@ def slow(found: Sequence[Jitter]) -> Jitter | None:
 
 
 def failed_since(tracks: Sequence[Track], since: float) -> list[str]:
-    """Why requests that were sent after a moment failed, in words, by probe."""
+    """Why requests that were sent after a moment failed, in words, by probe; also that none was answered: those that
+    hang have not failed yet.
+    """
     found = []
     for track in tracks:
         reasons = [failure.reason for failure in track.failures if failure.began >= since]
         if reasons:
             found.append(f"{track.name}: {len(reasons)} requests failed; first: {reasons[0]}")
+        elif not any(began >= since for began in reversed(track.began)):
+            found.append(f"{track.name}: no request was answered")
     return found
+
+
+def excused(seen: Observation, kept_until: float | None) -> int:
+    """How many acknowledged writes are missing that may be: they are younger than what was restored."""
+    late = _acknowledged_after(seen, kept_until) if kept_until is not None else frozenset[str]()
+    return max((len(late.intersection(reading.lost)) for reading in seen.ledgers), default=0)
 
 
 def losses(seen: Observation, kept_until: float | None = None) -> list[str]:

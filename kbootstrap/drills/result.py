@@ -117,6 +117,10 @@ class DrillResult:
     series: str = ""
     interval: float | None = None
     """Seconds between two requests of a probe; None where it is not known (see `probes.summary.interval`)."""
+    felt: float | None = None
+    """The longest outage in seconds that requests of the API felt, whether there is a limit for it or not."""
+    excused: int = 0
+    """Acknowledged writes that are missing and may be: a restore ends with what its backup held."""
     possible: bool = True
     """False: refused because these hosts have not what the drill needs; a suite leaves it out."""
 
@@ -129,9 +133,10 @@ class DrillResult:
 
     @property
     def outage(self) -> float | None:
-        """The longest outage in seconds that requests felt for which there is a limit; None if there is no such limit.
+        """The longest outage in seconds that requests felt for which there is a limit, or that those of the API felt if
+        there is no such limit; None if nothing was measured.
 
         It is infinite when it did not end while the drill watched.
         """
         felt = [one.seconds for one in self.measured if one.limit.probes]
-        return max((math.inf if seconds is None else seconds for seconds in felt), default=None)
+        return max((math.inf if seconds is None else seconds for seconds in felt), default=self.felt)

@@ -11,7 +11,14 @@ from kbootstrap.drills.arm import heal, left_behind
 from kbootstrap.drills.chronicle import Chronicle
 from kbootstrap.drills.drill import Await, Drill, Fault
 from kbootstrap.drills.ground import Ground
-from kbootstrap.drills.guards import NotPossible, Refused, require_permission, require_quorum, require_steady
+from kbootstrap.drills.guards import (
+    NotPossible,
+    Refused,
+    require_permission,
+    require_quorum,
+    require_steady,
+    require_watchdog,
+)
 from kbootstrap.drills.interrupts import stoppable
 from kbootstrap.drills.lookout import Hearer, Lookout
 from kbootstrap.drills.measure import READS, WRITES, serving
@@ -21,6 +28,7 @@ from kbootstrap.drills.result import DrillResult, Kind, Verdict
 from kbootstrap.drills.setting import setting
 from kbootstrap.drills.steady import (
     BASELINE_SECONDS,
+    GENTLE,
     look,
     wait_until_calm,
     wait_until_quick,
@@ -68,7 +76,7 @@ def run_drill(cluster: Cluster, drill: Drill, order: Order, emit: Sink) -> Drill
         with stoppable(), _ground(story, order, emit) as (ground, sink):
             return _drill(ground, story, order, sink)
     except Refused as refused:
-        story.problems += refused.reasons
+        story.problems += (*refused.reasons, *([refused.hint] if refused.hint else []))
         return replace(story.result(Verdict.REFUSED), possible=not isinstance(refused, NotPossible))
     except KbootstrapError as error:
         if story.chronicle.first(Kind.FAULT) is not None:
@@ -117,6 +125,7 @@ def _drill(ground: Ground, story: Story, order: Order, emit: Sink) -> DrillResul
         """Decided when the application runs: a drill may hurt the host that it is on."""
         decided = drill.prepare(ground)
         require_quorum(cluster, drill, decided)
+        require_watchdog(decided, ground.power)
         ground.hurt = story.hosts = decided.hosts
         return decided
 
@@ -138,6 +147,7 @@ def _drill(ground: Ground, story: Story, order: Order, emit: Sink) -> DrillResul
             ground.recording = recording
             if recording.place:
                 story.remarks.append(recording.place)
+            _look_again(ground, drill, fault())
             failed = wait_until_calm(recording, BASELINE_SECONDS, time.monotonic() + BASELINE_PATIENCE)
             if failed:
                 raise Refused("requests fail before anything is done", failed)
@@ -152,6 +162,19 @@ def _drill(ground: Ground, story: Story, order: Order, emit: Sink) -> DrillResul
         if at is not None:
             ground.chronicle.note(Kind.SERVING, "the first good request after the last that failed", at=at)
         return judged(story)
+
+
+def _look_again(ground: Ground, drill: Drill, decided: Fault) -> None:
+    """To bring the probes took a while. Who leads or holds the VIP now is whom the fault is for. Raises Refused."""
+    seen = look(ground.cluster, ground.connections, GENTLE)
+    require_steady(seen.troubles)
+    ground.status, ground.holders = seen.status, frozenset(seen.status.vip_holders)
+    now = drill.prepare(ground)
+    if now.hosts != decided.hosts:
+        raise Refused(
+            f"{', '.join(now.hosts)} would be hurt now, and it was {', '.join(decided.hosts)} when the drill began",
+            hint="run it again",
+        )
 
 
 def _lookout(ground: Ground, fault: Fault, awaits: Sequence[Await]) -> Lookout:

@@ -91,7 +91,7 @@ def suite_of(cluster: str, inventory: PurePath, options: tuple[str, ...], system
     connection.run(shlex.join([found.text, "validate", "--inventory", str(inventory)])).require(
         "the inventory cannot be used on the host", hint=INSTALLED_HINT
     )
-    return Suite(cluster, (found.text,), inventory, options, {"HOME": "/root"})
+    return Suite(cluster, (found.text,), inventory, options, {"HOME": "/root", "USER": "root"})
 
 
 @contextmanager

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 
 from kbootstrap.drills.chronicle import Chronicle
 from kbootstrap.drills.drill import Course, Drill
-from kbootstrap.drills.measure import jitter, losses, slow, watched
+from kbootstrap.drills.measure import EDGE, excused, jitter, longest_outage, losses, slow, watched
 from kbootstrap.drills.result import DrillResult, Jitter, Kind, Measured, Verdict
 from kbootstrap.drills.steady import BASELINE_SECONDS
 from kbootstrap.engine.lock import Owner
 from kbootstrap.errors import KbootstrapError
 from kbootstrap.model.cluster import Cluster
+from kbootstrap.probes.kinds import kind_of
 from kbootstrap.probes.recording import Observation
 
 
@@ -34,6 +35,8 @@ class Story:
     setting: Mapping[str, str] = field(default_factory=dict)
     cut: bool = False
     kept_until: float | None = None
+    felt: float | None = None
+    excused: int = 0
     seen: Observation | None = None
     verdict: Verdict | None = None
     """None until it is judged."""
@@ -55,6 +58,8 @@ class Story:
             jitter=tuple(before),
             setting=self.setting,
             seen=self.seen,
+            felt=self.felt,
+            excused=self.excused,
         )
 
 
@@ -64,7 +69,11 @@ def judged(story: Story) -> DrillResult:
     if seen is None:
         raise AssertionError("a drill that was not refused was observed")
     course = Course(story.chronicle.moments(), seen, story.reached, story.waiting)
+    story.felt, story.excused = longest_outage(course), excused(seen, story.kept_until)
     measured = [rule.measure(rule.limit, course) for rule in drill.budget(story.cluster)]
+    unsent = [one for one in measured if one.limit.probes == EDGE and one.seconds is None and not _sent(seen, EDGE)]
+    story.remarks += [f"{one.limit.what}: not measured, for none of them answered before" for one in unsent]
+    measured = [one for one in measured if one not in unsent]
     for one in measured:
         if not one.within:
             story.problems.append(_over(one))
@@ -82,6 +91,10 @@ def judged(story: Story) -> DrillResult:
     story.remarks += busy(before)
     story.verdict = Verdict.CUT_SHORT if story.cut else Verdict.FAILED if story.problems else Verdict.PASSED
     return story.result(story.verdict, measured, before)
+
+
+def _sent(seen: Observation, probes: Sequence[str]) -> bool:
+    return any(track.requests for track in seen.samples.tracks if kind_of(track.name) in probes)
 
 
 def _before(chronicle: Chronicle, seen: Observation) -> tuple[Jitter, ...]:
@@ -108,7 +121,8 @@ def _over(measured: Measured) -> str:
     limit = measured.limit
     if limit.is_demand:
         return f"{limit.what}: not so: {measured.detail}"
-    what = "did not come about" if measured.seconds is None else f"{measured.seconds:.2f} s"
+    missing = "no number" if limit.probes else "did not come about"
+    what = missing if measured.seconds is None else f"{measured.seconds:.2f} s"
     allowed = "none may fail" if limit.probes and not limit.seconds else f"{limit.seconds:g} s are allowed"
     return ": ".join(part for part in (f"{limit.what}: {what}, and {allowed}", measured.detail) if part)
 

@@ -66,6 +66,8 @@ class KeptResult(BaseModel):
     seen: KeptObservation | None
     series: str = ""
     interval: float | None = None
+    felt: float | None = None
+    excused: int = 0
     possible: bool = True
 
     def result(self, samples: Samples) -> DrillResult:
@@ -89,7 +91,8 @@ def as_value(result: DrillResult) -> dict[str, Any]:
     since = replace(since, interval=since.interval or (interval(since.seen.samples) if since.seen else None))
     value = KeptResult.model_validate(since).model_dump(mode="json")
     probes = [_probe(probe) for probe in summarize(since.seen).probes] if since.seen else []
-    outage = since.outage if since.outage != math.inf else None
+    outage, felt = (None if seconds == math.inf else seconds for seconds in (since.outage, since.felt))
+    value["felt"] = felt
     return {"kind": KIND, **value, "recovery": since.recovery, "outage": outage, "probes": probes}
 
 

@@ -57,8 +57,8 @@ def _shared(connection: Connection) -> str:
 
 
 def _reported(ground: Ground) -> str | None:
-    """What `status` says of the disk now."""
-    said = status_now(ground.cluster, ground.lit(ground.cluster.hosts))
+    """What `status` says of the disk now. Only that host is looked at: a look at all would be an outage of its own."""
+    said = status_now(ground.cluster, {host: ground.connections[host] for host in ground.hurt})
     return next((one for one in said for host in ground.hurt if one.startswith(f"{host}: its disk")), None)
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 from kbootstrap.drills.history import finished, histories
-from kbootstrap.drills.reports.words import excused, lost
+from kbootstrap.drills.reports.words import lost
 from kbootstrap.drills.result import DrillResult, Verdict
 
 Value = Callable[[DrillResult], float | None]
@@ -22,7 +22,7 @@ METRICS: tuple[tuple[str, str, Value], ...] = (
     (
         "lost_writes",
         "Acknowledged writes that were missing afterwards, and should not have been.",
-        lambda result: 0 if excused(result) else lost(result) if result.seen else None,
+        lambda result: lost(result) if result.seen else None,
     ),
 )
 """Name, help, and the value; None where there is nothing to tell."""

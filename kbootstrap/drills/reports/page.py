@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kbootstrap.drills.reports.words import allowed, duration, excused, found, ledger_sentence, tally
+from kbootstrap.drills.reports.words import allowed, duration, found, ledger_sentence, lost, tally
 from kbootstrap.drills.result import DrillResult, Jitter, Kind, Measured, Verdict
 from kbootstrap.drills.result import Moment as Told
 from kbootstrap.drills.value import since_began
@@ -186,7 +186,10 @@ def _part(result: DrillResult, number: int, shared: dict[str, str]) -> Part:
         rows=tuple(map(row_of, probes)),
         reasons=tuple(row for probe in probes for row in _reasons(probe, zero)),
         jitter=tuple(map(_jitter, result.jitter)),
-        ledger=tuple(_ledger(reading, allowed=excused(result)) for reading in (seen.ledgers if seen else ())),
+        ledger=tuple(
+            _ledger(reading, allowed=bool(result.excused) and not lost(result))
+            for reading in (seen.ledgers if seen else ())
+        ),
         setting=tuple((name, value) for name, value in result.setting.items() if name not in shared),
         prober=prober_words(seen.account) if seen and probes else "",
     )

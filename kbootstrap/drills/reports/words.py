@@ -34,13 +34,10 @@ def found(measured: Measured) -> str:
 
 
 def lost(result: DrillResult) -> int:
-    """How many acknowledged writes are missing, where most are."""
-    return max((len(reading.lost) for reading in result.seen.ledgers), default=0) if result.seen else 0
-
-
-def excused(result: DrillResult) -> bool:
-    """Whether writes are missing that may be: a restore ends with what its backup held."""
-    return bool(lost(result)) and result.verdict is Verdict.PASSED
+    """How many acknowledged writes are missing that should be there, where most are."""
+    if result.seen is None:
+        return 0
+    return max(0, *(len(reading.lost) - result.excused for reading in result.seen.ledgers))
 
 
 def tally(results: Sequence[DrillResult]) -> str:
@@ -56,13 +53,13 @@ def ledger_sentence(results: Sequence[DrillResult]) -> str:
     readings = [reading for result in results if result.seen for reading in result.seen.ledgers]
     if not readings:
         return ""
-    missing = sum(lost(result) for result in results if not excused(result))
+    missing = sum(lost(result) for result in results)
     if missing:
         return f"{missing:,} acknowledged writes are lost"
     unread = next((reading for reading in readings if reading.problem), None)
     if unread:
         return f"whether acknowledged writes are lost is not known: {unread.where}: {unread.problem}"
     writes = sum(max((one.acknowledged for one in result.seen.ledgers), default=0) for result in results if result.seen)
-    younger = sum(lost(result) for result in results if excused(result))
+    younger = sum(result.excused for result in results)
     but = f", but {younger:,} that were younger than the backup that was restored" if younger else ""
     return f"no acknowledged write of {writes:,} is lost{but}"

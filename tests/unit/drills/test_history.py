@@ -168,7 +168,7 @@ def test_for_machines() -> None:
     [
         ([], Rates(1.0, {})),
         (["4"], Rates(4.0, {})),
-        (["2", "vip=12", "worker=0.5"], Rates(2.0, {"vip": 12, "worker": 0.5})),
+        (["2", "partition=12", "disk-full=0.5"], Rates(2.0, {"partition": 12, "disk-full": 0.5})),
     ],
 )
 def test_rates(words: list[str], rates: Rates) -> None:
@@ -179,3 +179,8 @@ def test_rates(words: list[str], rates: Rates) -> None:
 def test_rates_that_are_none(word: str) -> None:
     with pytest.raises(InvalidInput, match="no number above 0"):
         fault_rates([word])
+
+
+def test_rates_of_a_drill_that_there_is_not() -> None:
+    with pytest.raises(InvalidInput, match="there is no drill vip"):
+        fault_rates(["vip=4"])

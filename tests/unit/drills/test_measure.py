@@ -1,5 +1,6 @@
 """How long users felt nothing but silence, and what became of their writes."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from kbootstrap.drills.measure import (
     READS,
     failed_since,
     jitter,
+    longest_outage,
     losses,
     outage,
     reached,
@@ -99,8 +101,28 @@ def test_one_failed_request_is_too_many_where_none_may_fail() -> None:
 
 def test_an_outage_that_does_not_end() -> None:
     found = measured(outage("reads", 1, *READS), observation(with_gap(4.2, 11)))
+    assert (found.seconds, found.within) == (None, False)
+    assert found.detail.endswith("; it did not end")
+
+
+def test_what_the_end_of_the_observation_cuts_off_is_no_outage_without_end() -> None:
+    found = measured(outage("reads", 1, *READS), observation(with_gap(9.8, 11)))
     assert found.seconds is not None
-    assert found.seconds >= 5.7
+    assert found.seconds <= 0.25
+
+
+def test_what_was_not_sent_was_not_measured() -> None:
+    found = measured(outage("reads", 1, *READS), observation(track("write-new", [1.0])))
+    assert (found.seconds, found.detail) == (None, "none of them was sent")
+
+
+def test_the_longest_outage_is_known_where_nothing_is_limited() -> None:
+    moments = (Moment(4.0, Kind.FAULT, "x"),)
+    assert longest_outage(Course(moments, observation(track("application", [1.0])))) is None
+    found = longest_outage(Course(moments, observation(with_gap(4.2, 5.2))))
+    assert found is not None
+    assert 0.9 < found < 1.1
+    assert longest_outage(Course(moments, observation(with_gap(4.2, 11)))) == math.inf
 
 
 def test_what_is_awaited() -> None:
@@ -156,6 +178,7 @@ def test_one_slow_answer_of_a_hundred_is_no_slow_cluster() -> None:
 
 def test_what_failed_since() -> None:
     assert failed_since([with_gap(4.2, 4.3)], 5.0) == []
+    assert failed_since([with_gap(4.2, 4.3)], 11.0) == ["api-new: no request was answered"]
     assert failed_since([with_gap(4.2, 4.3)], 4.0) == ["api-new: 5 requests failed; first: refused"]
 
 

@@ -26,7 +26,13 @@ def recorded() -> DrillResult:
 
 def test_it_is_read_as_it_was_written(recorded: DrillResult) -> None:
     (file,) = FOLDER.glob("*.json")
-    newer = {"series": "", "interval": 0.1, "possible": True}  # what results did not say yet when it was kept
+    newer = {
+        "series": "",
+        "interval": 0.1,
+        "possible": True,
+        "felt": None,
+        "excused": 0,
+    }  # what results did not say yet when it was kept
     assert json.loads(json.dumps(as_value(recorded))) == json.loads(file.read_text()) | newer
     assert (recorded.drill, recorded.verdict, recorded.hosts) == ("etcd-leader-kill", Verdict.PASSED, ("cp2",))
     assert recorded.seen is not None

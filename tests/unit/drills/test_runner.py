@@ -85,7 +85,7 @@ class World:
     ) -> Iterator[Recording]:
         self.probed, self.spared, self.entry = True, settings.hurt(), settings.entry
         recording = Recording(())
-        recording._samples = Samples([track("api-new", []), track("write-new", self.written)], cuts=self.cuts)
+        recording._samples = Samples([track("api-new", [0.0]), track("write-new", self.written)], cuts=self.cuts)
         yield recording
         recording.ledgers = (ledger.Verdict("the API", 10, 0, 0, self.lost),)
 
@@ -112,8 +112,11 @@ def enter(made: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(striking, "look", made.look)
     monkeypatch.setattr(runner, "probed", made.probing)
     monkeypatch.setattr(runner, "wait_until_calm", made.calm)
-    monkeypatch.setattr(striking, "CALM_SECONDS", 0.0)
+    monkeypatch.setattr(striking, "wait_until_calm", lambda *_: [])
     monkeypatch.setattr(runner, "GRACE_SECONDS", 0.0)
+
+
+STATUS = "`kbootstrap status` says what to do; then run the drill again"
 
 
 def run(one: Drill | None = None, cluster: Cluster = CLUSTER, order: Order | None = None) -> DrillResult:
@@ -184,7 +187,7 @@ def test_what_must_be_so_and_is_not_fails_it(world: World, cuts: list[tuple[floa
     assert [problem.partition(";")[0] for problem in result.problems] == [
         "open connections go on: not so: 1 broke" for _ in cuts
     ]
-    assert result.outage is None
+    assert result.outage == result.felt
 
 
 @pytest.mark.parametrize("lost", [(), ("write-new-0000007",)])
@@ -235,14 +238,14 @@ def test_a_degraded_cluster_is_refused(world: World) -> None:
     result = run()
     assert (result.verdict, result.problems) == (
         Verdict.REFUSED,
-        ("the cluster is degraded", "cp3: its etcd member does not answer"),
+        ("the cluster is degraded", "cp3: its etcd member does not answer", STATUS),
     )
     assert (world.probed, world.done("systemd-run"), world.done(STRIKE)) == (False, [], [])
 
 
 def test_a_host_that_cannot_be_reached_is_a_degraded_cluster(world: World) -> None:
     world.unreachable = {"w1": Unreachable("no route to host")}
-    assert run().problems == ("the cluster is degraded", "w1 cannot be reached: no route to host")
+    assert run().problems == ("the cluster is degraded", "w1 cannot be reached: no route to host", STATUS)
     assert not world.done("flock")
 
 
@@ -285,11 +288,26 @@ def test_what_the_inventory_lacks(world: World) -> None:
 
 
 def test_not_steady_again_is_a_failure(world: World) -> None:
-    world.troubles = [(), ("w1: the node is not Ready",), ("w1: the node is not Ready",)]
+    world.troubles = [(), (), ("w1: the node is not Ready",), ("w1: the node is not Ready",)]
     result = run(drill(lambda _ground: FAULT, healing=0.0))
     assert result.verdict is Verdict.FAILED
     assert result.problems[-1] == "w1: the node is not Ready"
     assert result.recovery is None
+
+
+def test_a_cluster_that_is_degraded_when_the_probes_are_there_is_not_hurt(world: World) -> None:
+    world.troubles = [(), ("w1: the node is not Ready",)]
+    result = run()
+    assert (result.verdict, result.problems[1]) == (Verdict.REFUSED, "w1: the node is not Ready")
+    assert not world.done("systemd-run")
+
+
+def test_who_leads_now_is_whom_it_is_for(world: World) -> None:
+    leaders = iter(["cp2", "cp3"])
+    result = run(drill(lambda _ground: replace(FAULT, hosts=(next(leaders),))))
+    assert result.verdict is Verdict.REFUSED
+    assert result.problems[0] == "cp3 would be hurt now, and it was cp2 when the drill began"
+    assert not world.done("systemd-run")
 
 
 def test_an_interrupt_before_anything_was_done_is_no_result(world: World) -> None:

@@ -67,8 +67,9 @@ def test_what_became_of_the_writes() -> None:
     assert ledger_sentence([refused()]) == ""
     assert re.fullmatch(r"no acknowledged write of [\d,]+ is lost", ledger_sentence([result(), refused()]))
     assert ledger_sentence([result(), lossy()]) == "2 acknowledged writes are lost"
-    restored = ledger_sentence([replace(lossy(), verdict=Verdict.PASSED)])
+    restored = ledger_sentence([replace(lossy(), excused=2)])
     assert restored.endswith("is lost, but 2 that were younger than the backup that was restored")
+    assert ledger_sentence([replace(lossy(), excused=1)]) == "1 acknowledged writes are lost"
     seen = result().seen
     assert seen is not None
     unread = replace(result(), seen=replace(seen, ledgers=(replace(seen.ledgers[0], problem="gone"),)))
