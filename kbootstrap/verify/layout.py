@@ -17,6 +17,8 @@ ANYWHERE = "any address"
 """Of a socket: a wildcard address."""
 
 NODE_PORT_HEALTH = 10256
+BALANCED = 6445
+"""Where proxies of control-plane hosts are asked by directors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,11 @@ def is_real_server(cluster: Cluster, host: Host) -> bool:
     return host.is_control_plane and cluster.lvs is not None and cluster.lvs.method != "nat"
 
 
+def is_director(cluster: Cluster, host: Host) -> bool:
+    """Whether the kernel of the host hands connections for the virtual IP on, so that it has none there itself."""
+    return host.is_load_balancer and cluster.lvs is not None
+
+
 def has_edge(cluster: Cluster, host: Host) -> bool:
     """Whether an nginx on the host makes applications reachable from outside."""
     return host.is_load_balancer and bool(cluster.settings.applications)
@@ -132,7 +139,7 @@ def packages(cluster: Cluster, host: Host) -> tuple[Package, ...]:
 
 
 def modules(cluster: Cluster, host: Host) -> tuple[str, ...]:
-    if host.is_load_balancer and cluster.lvs is not None:
+    if is_director(cluster, host):
         return ("ip_vs",)
     if not host.is_node:
         return ()
@@ -153,7 +160,7 @@ def sysctls(cluster: Cluster, host: Host) -> tuple[Sysctl, ...]:
         wanted["net.ipv4.ip_nonlocal_bind"] = "1"
     if is_real_server(cluster, host):
         wanted |= {"net.ipv4.conf.all.arp_ignore": "1", "net.ipv4.conf.all.arp_announce": "2"}
-    if host.is_load_balancer and cluster.lvs is not None:
+    if is_director(cluster, host):
         wanted |= {"net.ipv4.ip_forward": "1", "net.ipv4.vs.expire_nodest_conn": "1"}
     return tuple(Sysctl(*pair) for pair in (wanted | cluster.settings.host.sysctls).items())
 
@@ -210,7 +217,7 @@ def ports(cluster: Cluster, host: Host) -> tuple[Port, ...]:
         found += [(80, "applications", vips), (443, "applications", vips), (6446, "applications' health", {loopback})]
         found += [(one.port, f"application {name}", vips) for name, one in applications.items() if one.port]
     if host.is_control_plane and cluster.lvs is not None:
-        found.append((6445, "Kubernetes API, for directors", {own}))
+        found.append((BALANCED, "Kubernetes API, for directors", {own}))
     api = _api_addresses(cluster, host)
     if api:
         found.append((cluster.settings.endpoint.port, "Kubernetes API", api))
