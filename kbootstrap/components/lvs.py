@@ -124,7 +124,8 @@ def _director(cluster: Cluster, lvs: Lvs | None) -> list[Step]:
     if lvs is None:
         return _no_rules()
     rules = [_rules()] if lvs.method == "nat" else _no_rules()
-    return [UnitAbsent(endpoint.UNIT), UnitAbsent(nginx.UNIT), *rules, Table(virtual_server(cluster, lvs))]
+    # Nginx goes last: until keepalived has made the table, it is what answers at the VIP.
+    return [*rules, Table(virtual_server(cluster, lvs)), UnitAbsent(endpoint.UNIT), UnitAbsent(nginx.UNIT)]
 
 
 def _rules() -> Step:

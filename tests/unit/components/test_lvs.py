@@ -95,6 +95,15 @@ def test_what_of_a_real_server_is_restarted_when_it_changes(topology: str, felt:
     assert {name for name, change in due.items() if change and change.disrupts} == felt
 
 
+@pytest.mark.parametrize("topology", ["lvs-dr", "lvs-tunnel", "lvs-nat"])
+def test_a_director_s_nginx_answers_until_the_kernel_forwards(topology: str) -> None:
+    made = dict(steps(TOPOLOGIES[topology], "lb1"))["lvs"]
+    table = next(place for place, step in enumerate(made) if isinstance(step, lvs.Table))
+    gone = {step.name: place for place, step in enumerate(made) if isinstance(step, UnitAbsent)}
+    assert gone.keys() == {endpoint.UNIT, nginx.UNIT}
+    assert min(gone.values()) > table
+
+
 def test_nat_goes_to_the_proxies_own_port() -> None:
     cluster = TOPOLOGIES["lvs-nat"]
     assert cluster.lvs is not None
