@@ -128,3 +128,12 @@ def test_what_load_balancers_go_through_is_taken_away_only_after_their_turn(topo
     assert not {step.name for step in made["lvs"] if isinstance(step, UnitAbsent)} & gone
     order = [phase.phase for phase in builtin("up").phases if {"lvs", "retired-ways"} & set(phase.components)]
     assert order == ["endpoint", "load-balancers", "retire"]
+
+
+def test_a_proxy_is_taken_away_only_when_no_daemon_uses_it() -> None:
+    """Until then kubelet and kube-proxy of a control-plane host go through the proxy there."""
+    up = builtin("up")
+    retire = next(phase for phase in up.phases if "retired-ways" in phase.components)
+    users = {phase.phase for phase in up.phases if "kubelet" in phase.components}
+    _, waited_for = up.waits(retire)
+    assert {"load-balancers", *users} <= set(waited_for)
