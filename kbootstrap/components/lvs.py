@@ -158,13 +158,15 @@ def _real_server(cluster: Cluster, lvs: Lvs | None) -> list[Step]:
 
 
 def retired_ways(site: Site) -> list[Step]:
-    """Takes away what load balancers forwarded to before they were told to do otherwise: they have done so by now."""
+    """Takes away what load balancers forwarded to before they were told to do otherwise: they have done so by now.
+
+    Or before they were taken out of the inventory: a virtual IP that stays where nobody forwards to is no way in.
+    """
     cluster, host = site.cluster, site.host
-    if not cluster.load_balancers or not host.is_control_plane:
+    if not host.is_control_plane or (cluster.lvs is not None and cluster.lvs.method != "nat"):
         return []
-    if cluster.lvs is None:
-        return [UnitAbsent(ADDRESS_UNIT), UnitAbsent(endpoint.UNIT), UnitAbsent(nginx.UNIT)]
-    return [UnitAbsent(ADDRESS_UNIT)] if cluster.lvs.method == "nat" else []
+    proxy = cluster.load_balancers and cluster.lvs is None
+    return [UnitAbsent(ADDRESS_UNIT), *([UnitAbsent(endpoint.UNIT), UnitAbsent(nginx.UNIT)] if proxy else [])]
 
 
 def virtual_server(cluster: Cluster, lvs: Lvs) -> VirtualServer:

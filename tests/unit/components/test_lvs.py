@@ -119,7 +119,9 @@ def test_nat_goes_to_the_proxies_own_port() -> None:
         ("lvs-tunnel", set()),
         ("lvs-nat", {lvs.ADDRESS_UNIT}),
         ("load-balancers", {lvs.ADDRESS_UNIT, endpoint.UNIT, nginx.UNIT}),
-        ("vip", set()),
+        ("vip", {lvs.ADDRESS_UNIT}),
+        ("local", {lvs.ADDRESS_UNIT}),
+        ("external-endpoint", {lvs.ADDRESS_UNIT}),
     ],
 )
 def test_what_load_balancers_go_through_is_taken_away_only_after_their_turn(topology: str, gone: set[str]) -> None:
