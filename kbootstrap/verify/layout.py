@@ -44,6 +44,18 @@ class Port:
 
 
 @dataclass(frozen=True, slots=True)
+class RealServer:
+    """Where a director hands connections on to, and how: its weight, after the flag that ipvsadm has for the method."""
+
+    name: str
+    address: str
+    terms: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
 class CertificateFile:
     """A certificate, who must have signed it, and what it must at least say."""
 
@@ -139,8 +151,8 @@ def packages(cluster: Cluster, host: Host) -> tuple[Package, ...]:
 
 
 def modules(cluster: Cluster, host: Host) -> tuple[str, ...]:
-    if is_director(cluster, host):
-        return ("ip_vs",)
+    if cluster.lvs is not None and is_director(cluster, host):
+        return ("ip_vs", f"ip_vs_{cluster.lvs.scheduler}")
     if not host.is_node:
         return ()
     return ("overlay", "br_netfilter", *(("ip_vs",) if cluster.settings.kube_proxy.mode == "ipvs" else ()))
@@ -161,8 +173,20 @@ def sysctls(cluster: Cluster, host: Host) -> tuple[Sysctl, ...]:
     if is_real_server(cluster, host):
         wanted |= {"net.ipv4.conf.all.arp_ignore": "1", "net.ipv4.conf.all.arp_announce": "2"}
     if is_director(cluster, host):
-        wanted |= {"net.ipv4.ip_forward": "1", "net.ipv4.vs.expire_nodest_conn": "1"}
+        wanted |= {"net.ipv4.ip_forward": "1"}
+        wanted |= {f"net.ipv4.vs.expire_{what}": "1" for what in ("nodest_conn", "quiescent_template")}
+        wanted |= {"net.ipv4.vs.conntrack": "1"} if cluster.lvs is not None and cluster.lvs.method == "nat" else {}
     return tuple(Sysctl(*pair) for pair in (wanted | cluster.settings.host.sysctls).items())
+
+
+def real_servers(cluster: Cluster, host: Host) -> tuple[RealServer, ...]:
+    """Whom a director's table has while nobody is out for planned work; no more than these."""
+    lvs = cluster.lvs
+    if lvs is None or not is_director(cluster, host):
+        return ()
+    port = BALANCED if lvs.method == "nat" else cluster.settings.endpoint.port
+    terms = {"dr": "-g 100", "tunnel": "-i 100", "nat": "-m 100"}[lvs.method]
+    return tuple(RealServer(one.name, f"{one.address}:{port}", terms) for one in cluster.control_planes)
 
 
 def units(cluster: Cluster, host: Host) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kbootstrap.model.cluster import Cluster
+from kbootstrap.verify import layout
 from kbootstrap.verify.catalogue import host_suites
 from kbootstrap.verify.report import Outcome, Verdict
 from tests.golden.sites import TOPOLOGIES
@@ -13,7 +14,15 @@ from tests.unit.verify.world import Answer, RecordedHost, failed_tests, outcomes
 SUITE = "hosts/test_director.py"
 DIRECTOR = "lb1"
 CLUSTER = TOPOLOGIES["lvs-dr"]
-WELL = (Answer("/readyz", "ok"),)
+CONNECTIONS = """\
+-A -t 198.18.0.100:6443 -s wlc
+-a -t 198.18.0.100:6443 -r 198.18.0.11:6443 -g -w 100
+-a -t 198.18.0.100:6443 -r 198.18.0.12:6443 -g -w 100
+-a -t 198.18.0.100:6443 -r 198.18.0.13:6443 -g -w 100
+-A -t 198.18.0.200:80 -s rr
+-a -t 198.18.0.200:80 -r 198.18.0.99:80 -m -w 1
+"""
+WELL = (Answer("/readyz", "ok"), Answer("ipvsadm", CONNECTIONS))
 
 
 def look(*broken: Answer, cluster: Cluster = CLUSTER) -> list[Outcome]:
@@ -57,6 +66,37 @@ def test_a_proxy_that_does_not_answer_is_named() -> None:
     assert (finding.found, finding.message) == ("timed out", "on cp2: journalctl -u kube-endpoint-nginx")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "fails"),
+    [
+        ("-r 198.18.0.12:6443 -g -w 100", "-r 198.18.0.12:6443 -g -w 0", {"test_real_server[cp2]"}),
+        ("-r 198.18.0.12:6443 -g -w 100", "-r 198.18.0.12:6443 -m -w 100", {"test_real_server[cp2]"}),
+        ("198.18.0.13:6443", "198.18.0.13:6445", {"test_real_server[cp3]", "test_service"}),
+        ("-s wlc", "-s rr", {"test_service"}),
+        ("-s wlc", "-s wlc -p 300", {"test_service"}),
+        ("-A -t 198.18.0.200:80 -s rr", "-a -t 198.18.0.100:6443 -r 198.18.0.99:6443 -g -w 100", {"test_service"}),
+        (CONNECTIONS, "", {"test_service", *(f"test_real_server[cp{number}]" for number in (1, 2, 3))}),
+    ],
+)
+def test_a_table_that_is_not_the_inventory_s_fails(old: str, new: str, fails: set[str]) -> None:
+    assert old in CONNECTIONS
+    assert failed_tests(look(Answer("ipvsadm", CONNECTIONS.replace(old, new)))) == fails
+
+
+@pytest.mark.parametrize("topology", ["lvs-tunnel", "lvs-nat"])
+def test_each_method_and_scheduler_as_ipvsadm_prints_them(topology: str) -> None:
+    flag, port, chooses = {
+        "lvs-tunnel": ("-i --tun-type ipip", 6443, "wlc -p 300"),
+        "lvs-nat": ("-m", 6445, "sh"),
+    }[topology]
+    lines = [f"-A -t 198.18.0.100:6443 -s {chooses}"]
+    lines += [f"-a -t 198.18.0.100:6443 -r 198.18.0.1{number}:{port} {flag} -w 100" for number in (1, 2, 3)]
+    table = Answer("ipvsadm", "\n".join(lines) + "\n")
+    outcomes = look(table, cluster=TOPOLOGIES[topology])
+    assert failed_tests(outcomes) == set()
+    assert len(outcomes) == 7
+
+
 def test_slow_hosts_have_more_time() -> None:
     settings = CLUSTER.settings.model_copy(
         update={"timeouts": CLUSTER.settings.timeouts.model_copy(update={"scale": 2.5})}
@@ -64,3 +104,12 @@ def test_slow_hosts_have_more_time() -> None:
     host = RecordedHost(DIRECTOR, {}, WELL)
     outcomes_of(DIRECTOR, [SUITE], {DIRECTOR: host}, cluster=replace(CLUSTER, settings=settings))
     assert all("--max-time 13 " in command for command in host.asked if command.startswith("curl"))
+
+
+def test_what_a_director_s_kernel_must_have() -> None:
+    nat = TOPOLOGIES["lvs-nat"]
+    assert layout.modules(nat, nat.host(DIRECTOR)) == ("ip_vs", "ip_vs_sh")
+    assert {"net.ipv4.vs.conntrack", "net.ipv4.vs.expire_quiescent_template"} <= {
+        one.name for one in layout.sysctls(nat, nat.host(DIRECTOR))
+    }
+    assert "net.ipv4.vs.conntrack" not in {one.name for one in layout.sysctls(CLUSTER, CLUSTER.host(DIRECTOR))}

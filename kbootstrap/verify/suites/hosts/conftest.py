@@ -23,6 +23,7 @@ EXPECTATIONS: dict[str, Any] = {
     "secret": layout.secrets,
     "folder": layout.folders,
     "apiserver_flag": layout.apiserver_flags,
+    "real_server": layout.real_servers,
 }
 """A test that asks for one of these runs once for each that the host should have."""
 
