@@ -54,6 +54,13 @@ _DIRECTOR_SYSCTLS = {
     "net.ipv4.vs.expire_quiescent_template": "1",
 }
 
+_CONNECTION_SYNC_SYSCTLS = {
+    # The others are told of a connection when it opens and then every two seconds in which it is used, so that also who
+    # has just booted soon knows it. By default: at its packets 3, 53, 103, which idle ones never come to (ipvs-sysctl).
+    "net.ipv4.vs.sync_threshold": "3 0",
+    "net.ipv4.vs.sync_refresh_period": "2",
+}
+
 _VIP_SYSCTLS = {"net.ipv4.ip_nonlocal_bind": "1"}  # nginx listens on the VIP also while another host holds it
 
 
@@ -127,7 +134,8 @@ def _lvs_sysctls(site: Site) -> dict[str, str]:
     if lvs is None:
         return {}
     if site.host.is_load_balancer:
-        return _DIRECTOR_SYSCTLS | (_IPVS_SYSCTLS if lvs.method == "nat" else {})
+        synced = _CONNECTION_SYNC_SYSCTLS if lvs.connection_sync else {}
+        return _DIRECTOR_SYSCTLS | synced | (_IPVS_SYSCTLS if lvs.method == "nat" else {})
     if not site.host.is_control_plane or lvs.method == "nat":
         return {}
     return _REAL_SERVER_SYSCTLS | (_TUNNEL_SYSCTLS if lvs.method == "tunnel" else {})

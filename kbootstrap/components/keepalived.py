@@ -47,6 +47,12 @@ ASKED_WORKERS = 5
 """Beside all control-plane hosts: enough to know that it is this host that is cut off."""
 LEAST_OTHERS = 2
 
+WELL_SECONDS = 10
+"""That a preferred host is well before it takes its VIP back: its proxies know the apiservers by then."""
+SYNCED_SECONDS = 45
+"""The same where open connections must go on: the holder tells of one when a packet comes, and on an idle connection
+that is the answer to Nginx's keepalive, after 30 s (nginx.NginxConfig)."""
+
 
 @dataclass(frozen=True, slots=True)
 class VrrpInstance:
@@ -118,8 +124,7 @@ class KeepalivedConfig:
     useful_script: PurePosixPath = USEFUL_SCRIPT
     rt_priority: int = 50
     rt_microseconds: int = 100_000
-    preempt_delay: int = 10
-    """Seconds that a preferred host is well before it takes its VIP back: the proxies know the apiservers by then."""
+    preempt_delay: int = WELL_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +273,7 @@ def _config(site: Site) -> KeepalivedConfig:
         advert_interval=settings.advert_interval,
         instances=tuple(_instances(site)),
         lvs=_lvs(site.cluster, site.cluster.lvs),
+        preempt_delay=SYNCED_SECONDS if site.cluster.lvs and site.cluster.lvs.connection_sync else WELL_SECONDS,
         tracks_proxies=bool(_tracked(site)),
         useful=USEFUL_BALANCER if is_tier else USEFUL_PROXY,
         others_script=OTHERS_SCRIPT if _others(site) else None,

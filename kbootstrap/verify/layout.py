@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from kbootstrap.model.cluster import Cluster, Host
+from kbootstrap.model.load_balancer import Lvs
 from kbootstrap.pki import paths
 
 ETCD_PKI = paths.ETCD_CA_CERTIFICATE.parent
@@ -172,11 +173,17 @@ def sysctls(cluster: Cluster, host: Host) -> tuple[Sysctl, ...]:
         wanted["net.ipv4.ip_nonlocal_bind"] = "1"
     if is_real_server(cluster, host):
         wanted |= {"net.ipv4.conf.all.arp_ignore": "1", "net.ipv4.conf.all.arp_announce": "2"}
-    if is_director(cluster, host):
+    if cluster.lvs is not None and is_director(cluster, host):
         wanted |= {"net.ipv4.ip_forward": "1"}
-        wanted |= {f"net.ipv4.vs.expire_{what}": "1" for what in ("nodest_conn", "quiescent_template")}
-        wanted |= {"net.ipv4.vs.conntrack": "1"} if cluster.lvs is not None and cluster.lvs.method == "nat" else {}
+        wanted |= _lvs_sysctls(cluster.lvs)
     return tuple(Sysctl(*pair) for pair in (wanted | cluster.settings.host.sysctls).items())
+
+
+def _lvs_sysctls(lvs: Lvs) -> dict[str, str]:
+    wanted = {f"net.ipv4.vs.expire_{what}": "1" for what in ("nodest_conn", "quiescent_template")}
+    if lvs.connection_sync:
+        wanted |= {"net.ipv4.vs.sync_threshold": "3 0", "net.ipv4.vs.sync_refresh_period": "2"}
+    return wanted | ({"net.ipv4.vs.conntrack": "1"} if lvs.method == "nat" else {})
 
 
 def real_servers(cluster: Cluster, host: Host) -> tuple[RealServer, ...]:

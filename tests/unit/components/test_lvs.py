@@ -9,10 +9,11 @@ from kbootstrap.components.service import unit_path
 from kbootstrap.facts.fact import Facts
 from kbootstrap.facts.ipvs import RealServer, VirtualServer, VirtualServers
 from kbootstrap.facts.units import NO_UNIT, UnitState, UnitStatus
+from kbootstrap.steps.file import File
 from kbootstrap.steps.step import Change, Paths
 from kbootstrap.steps.unit import Unit, UnitAbsent
 from kbootstrap.workflows.playbooks import builtin
-from tests.golden.sites import TOPOLOGIES, steps
+from tests.golden.sites import TOPOLOGIES, cluster, steps
 
 CLUSTER = TOPOLOGIES["lvs-dr"]
 RUNNING = replace(NO_UNIT, loaded=True, active="active", sub="running")
@@ -104,10 +105,21 @@ def test_a_director_s_nginx_answers_until_the_kernel_forwards(topology: str) -> 
     assert min(gone.values()) > table
 
 
+@pytest.mark.parametrize(("said", "seconds"), [({}, 45), ({"connection_sync": False}, 10), (None, 10)])
+def test_who_is_preferred_learns_of_idle_connections_before_it_takes_the_vip(
+    said: dict[str, object] | None, seconds: int
+) -> None:
+    settings = {"endpoint": {"mode": "external", "vip": "198.18.0.100"}}
+    tier = cluster(CLUSTER.hosts, {**settings, "load_balancer": {"preferred": "lb1", "lvs": said}})
+    made = [step for _, found in steps(tier, "lb1") for step in found]
+    config = next(step for step in made if isinstance(step, File) and step.path == keepalived.CONFIG)
+    assert f"preempt_delay {seconds}\n" in config.content.decode()
+
+
 def test_nat_goes_to_the_proxies_own_port() -> None:
-    cluster = TOPOLOGIES["lvs-nat"]
-    assert cluster.lvs is not None
-    assert {server.address for server in lvs.virtual_server(cluster, cluster.lvs).servers} == {
+    nat = TOPOLOGIES["lvs-nat"]
+    assert nat.lvs is not None
+    assert {server.address for server in lvs.virtual_server(nat, nat.lvs).servers} == {
         f"198.18.0.1{number}:6445" for number in (1, 2, 3)
     }
 

@@ -109,7 +109,9 @@ def test_slow_hosts_have_more_time() -> None:
 def test_what_a_director_s_kernel_must_have() -> None:
     nat = TOPOLOGIES["lvs-nat"]
     assert layout.modules(nat, nat.host(DIRECTOR)) == ("ip_vs", "ip_vs_sh")
-    assert {"net.ipv4.vs.conntrack", "net.ipv4.vs.expire_quiescent_template"} <= {
-        one.name for one in layout.sysctls(nat, nat.host(DIRECTOR))
-    }
-    assert "net.ipv4.vs.conntrack" not in {one.name for one in layout.sysctls(CLUSTER, CLUSTER.host(DIRECTOR))}
+    without_sync = {one.name for one in layout.sysctls(nat, nat.host(DIRECTOR))}
+    assert {"net.ipv4.vs.conntrack", "net.ipv4.vs.expire_quiescent_template"} <= without_sync
+    assert "net.ipv4.vs.sync_threshold" not in without_sync
+    synced = {one.name: one.value for one in layout.sysctls(CLUSTER, CLUSTER.host(DIRECTOR))}
+    assert synced["net.ipv4.vs.sync_threshold"] == "3 0"
+    assert "net.ipv4.vs.conntrack" not in synced
