@@ -98,12 +98,15 @@ def test_each_method_and_scheduler_as_ipvsadm_prints_them(topology: str) -> None
 
 
 def test_slow_hosts_have_more_time() -> None:
-    settings = CLUSTER.settings.model_copy(
-        update={"timeouts": CLUSTER.settings.timeouts.model_copy(update={"scale": 2.5})}
-    )
+    """For the answers, and for the commands that ask."""
+    timeouts = CLUSTER.settings.timeouts.model_copy(update={"scale": 2.5})
+    slow = replace(CLUSTER, settings=CLUSTER.settings.model_copy(update={"timeouts": timeouts}))
     host = RecordedHost(DIRECTOR, {}, WELL)
-    outcomes_of(DIRECTOR, [SUITE], {DIRECTOR: host}, cluster=replace(CLUSTER, settings=settings))
-    assert all("--max-time 13 " in command for command in host.asked if command.startswith("curl"))
+    outcomes_of(DIRECTOR, [SUITE], {DIRECTOR: host}, cluster=slow)
+    questions = [command for command in host.asked if command.startswith("curl")]
+    assert len(questions) == 3
+    assert all("--max-time 13 " in command for command in questions)
+    assert host.allowed == {75.0}
 
 
 def test_what_a_director_s_kernel_must_have() -> None:

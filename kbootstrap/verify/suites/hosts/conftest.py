@@ -45,4 +45,5 @@ def subject(request: pytest.FixtureRequest) -> Host:
 @pytest.fixture(scope="session")
 def host(request: pytest.FixtureRequest) -> Remote:
     """The host as testinfra has it."""
-    return host_over(request.config.stash[REMOTES][request.config.stash[JOB].subject])
+    job = request.config.stash[JOB]
+    return host_over(request.config.stash[REMOTES][job.subject], job.cluster.settings.timeouts.scale)
