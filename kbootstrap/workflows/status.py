@@ -50,7 +50,7 @@ _DRILL = DrillMark()
 _ETCD_DISK = DiskSpace(etcd.DATA)
 
 CONNECT_SECONDS = 4.0
-"""For a TCP connection: two lost packets."""
+"""For a TCP connection, before the inventory's scale: two lost packets."""
 LOG_IN_BY_HAND = "is it powered on, and does `ssh` to it work by hand?"
 
 CONTROLLER_MANAGER_PORT = 10257
@@ -166,7 +166,7 @@ def status_through(
 def _impatient(cluster: Cluster) -> Cluster:
     """The same cluster; a host without power is given up earlier than by a run that must not miss one."""
     timeouts = cluster.settings.timeouts
-    seconds = min(timeouts.connect_seconds, CONNECT_SECONDS)
+    seconds = min(timeouts.connect_seconds, CONNECT_SECONDS * timeouts.scale)
     hasty = timeouts.model_copy(update={"connect_seconds": seconds})
     return replace(cluster, settings=cluster.settings.model_copy(update={"timeouts": hasty}))
 
