@@ -14,6 +14,7 @@ from kbootstrap.facts.latency import SyncLatency
 from kbootstrap.facts.neighbours import Neighbour
 from kbootstrap.facts.ports import Listener, Listeners
 from kbootstrap.facts.reach import FullPackets, PeerPorts
+from kbootstrap.facts.services import Service
 from kbootstrap.facts.vrrp import Advert, VrrpAdverts
 from kbootstrap.model.cluster import Role
 from kbootstrap.model.load_balancer import LoadBalancer, Lvs
@@ -22,6 +23,7 @@ from kbootstrap.workflows.fitness.between import between, between_facts
 from kbootstrap.workflows.fitness.finding import Finding
 from kbootstrap.workflows.fitness.machine import machine_facts
 from kbootstrap.workflows.fitness.network import network_facts
+from kbootstrap.workflows.fitness.residents import RUNNING, VISITED, residents
 from kbootstrap.workflows.footprint import units
 from kbootstrap.workflows.preflight import findings
 from tests.unit.workflows.hosts import cluster, host, look, looks
@@ -73,6 +75,21 @@ def test_an_old_nginx_is_refused() -> None:
     [message] = said(os="ubuntu", os_version="22.04")
     assert "cannot refuse a name without a certificate" in message
     assert said(os="ubuntu", os_version="24.04") == []
+
+
+@pytest.mark.parametrize("unit", ["nginx.service", "keepalived.service"])
+def test_services_that_would_take_ports_or_addresses_at_the_next_boot(unit: str) -> None:
+    """Where kbootstrap has been, its packages may have started them."""
+    lvs = LoadBalancer.model_validate({"lvs": {}})
+    behind_lvs = replace(CLUSTER, settings=CLUSTER.settings.model_copy(update={"load_balancer": lvs}))
+    theirs: dict[Fact[Any], object] = {RUNNING: (Service(unit, ours=False),)}
+    for tier in (CLUSTER, behind_lvs):
+        shown = {name: list(residents(tier, tier.host(name), look(tier, name, theirs).facts)) for name in ("lb1", "w1")}
+        assert [finding.message for finding in shown["lb1"] if finding.stops] == [
+            f"runs {unit} already, and it is not kbootstrap's"
+        ]
+        assert not any(finding.stops for finding in shown["w1"])
+    assert said(theirs | {VISITED: True}) == []
 
 
 def heard(name: str, adverts: Sequence[Advert]) -> list[Finding]:
