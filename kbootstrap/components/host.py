@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 from kbootstrap.components.binaries import LIBEXEC, OPT
 from kbootstrap.components.site import Site
-from kbootstrap.model.cluster import Cluster
+from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.steps.block import Block
 from kbootstrap.steps.command import Command
 from kbootstrap.steps.file import Directory, File
@@ -84,26 +84,26 @@ def host(site: Site) -> list[Step]:
     return steps
 
 
-def modules(site: Site) -> tuple[str, ...]:
+def modules(cluster: Cluster, host: Host) -> tuple[str, ...]:
     """The kernel modules that a host's daemons need."""
-    lvs = site.cluster.lvs
-    if site.host.is_load_balancer:
+    lvs = cluster.lvs
+    if host.is_load_balancer:
         return () if lvs is None else ("ip_vs", f"ip_vs_{lvs.scheduler}", "nf_conntrack")
-    if not site.host.is_node:
+    if not host.is_node:
         return ()
     ipvs = ("ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh")
-    tunnelled = site.host.is_control_plane and lvs is not None and lvs.method == "tunnel"
+    tunnelled = host.is_control_plane and lvs is not None and lvs.method == "tunnel"
     return (
         "overlay",
         "br_netfilter",
         "nf_conntrack",
-        *(ipvs if site.cluster.settings.kube_proxy.mode == "ipvs" else ()),
+        *(ipvs if cluster.settings.kube_proxy.mode == "ipvs" else ()),
         *(("ipip",) if tunnelled else ()),
     )
 
 
 def _modules(site: Site) -> list[Step]:
-    names = modules(site)
+    names = modules(site.cluster, site.host)
     if not names:
         return []
     # A container has the machine's modules and can load none. A module may also be built in.

@@ -131,11 +131,20 @@ def test_what_runs_on_a_load_balancer() -> None:
     assert not {"nginx", "keepalived"} & set(wanted_packages(CLUSTER, CLUSTER.host("cp1")))
 
 
-def test_a_kernel_without_ipvs_is_named_with_the_way_out() -> None:
-    with_lvs = SETTINGS.model_copy(update={"load_balancer": LoadBalancer(lvs=Lvs())})
+@pytest.mark.parametrize(
+    ("name", "module", "way_out"),
+    [
+        ("lb1", "ip_vs", "leave load_balancer: {lvs: …} out"),
+        ("lb1", "ip_vs_sh", "leave load_balancer: {lvs: …} out"),
+        ("cp1", "ipip", "another method than tunnel"),
+    ],
+)
+def test_a_kernel_without_what_lvs_needs_is_named_with_the_way_out(name: str, module: str, way_out: str) -> None:
+    with_lvs = SETTINGS.model_copy(update={"load_balancer": LoadBalancer(lvs=Lvs(method="tunnel", scheduler="sh"))})
     tier = replace(CLUSTER, settings=with_lvs)
-    [guard] = [fact for fact in machine_facts(tier, BALANCERS[0]) if isinstance(fact, Guard)]
-    [problem] = findings(tier, looks(tier, lb1=look(tier, "lb1", {guard: False})))
-    assert problem.message == "lb1: its kernel has no ip_vs, neither built in nor as a module"
-    assert "leave load_balancer: {lvs: …} out" in (problem.hint or "")
+    guards = [fact for fact in machine_facts(tier, tier.host(name)) if isinstance(fact, Guard)]
+    [guard] = [guard for guard in guards if guard.command.endswith(f" {module}")]
+    [problem] = findings(tier, looks(tier, **{name: look(tier, name, {guard: False})}))
+    assert problem.message == f"{name}: its kernel has no {module}, neither built in nor as a module"
+    assert way_out in (problem.hint or "")
     assert machine_facts(CLUSTER, BALANCERS[0]) == []
