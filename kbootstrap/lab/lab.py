@@ -22,7 +22,7 @@ from kbootstrap.lab.host import Host
 from kbootstrap.lab.lock import locked
 from kbootstrap.lab.nspawn import container
 from kbootstrap.lab.qemu import virtual_machine
-from kbootstrap.lab.qemu.accelerator import accelerator
+from kbootstrap.lab.qemu.accelerator import KVM, accelerator
 from kbootstrap.lab.spec import LabSpec
 
 _LOCK_SECONDS = 300
@@ -151,6 +151,11 @@ class Lab:
             )
             for name, host in state.spec.hosts.items()
         ]
+
+    def emulates(self) -> bool:
+        """Whether it has virtual machines whose instructions the processor does not run itself."""
+        vm = self._state().vm
+        return vm is not None and vm.accelerator != KVM
 
     def power_off(self, host: str) -> None:
         """Cut a host's power; nothing happens if it is off."""
