@@ -32,6 +32,8 @@ _BOOT_SECONDS_PER_HOST = 2  # fifty hosts boot in 20 s on two cores (measured)
 _BOOT_SECONDS_PER_VM = 60  # emulated ones are slow, and slower on a machine with other work
 _PROBE_SECONDS = 3
 _LOOK_SECONDS = 2
+_VM_SECONDS = 10
+"""For a look at hosts some of which are virtual machines: an emulated sshd that has work takes seconds to greet."""
 _PARALLEL = 16
 _LAST_WORDS = 20
 """Lines of a console shown when a host does not come up."""
@@ -138,7 +140,7 @@ class Lab:
         """How each host is, right now. `LabError` if there is no such lab."""
         state = self._state()
         on = {name for name in state.spec.hosts if self._host(state, name).is_on()}
-        answering = reach.answering(self._doors(state.spec, on), timeout=_PROBE_SECONDS)
+        answering = reach.answering(self._doors(state.spec, on), timeout=_patience(state.spec, on, _PROBE_SECONDS))
         return [
             HostStatus(
                 name=name,
@@ -177,7 +179,8 @@ class Lab:
         patience = timeout or _BOOT_SECONDS + _BOOT_SECONDS_PER_HOST * len(names) + _BOOT_SECONDS_PER_VM * vms
         deadline = time.monotonic() + patience
         while names:
-            names -= reach.answering(self._doors(state.spec, names), timeout=_LOOK_SECONDS)
+            look = _patience(state.spec, names, _LOOK_SECONDS)
+            names -= reach.answering(self._doors(state.spec, names), timeout=look)
             off = sorted(name for name in names if not self._host(state, name).is_on())
             silent = off or (sorted(names) if time.monotonic() > deadline else [])
             if silent:
@@ -276,6 +279,11 @@ def each(action: Callable[[Host], None], hosts: Iterable[Host]) -> None:
     with ThreadPoolExecutor(_PARALLEL) as pool:
         for _ in pool.map(action, hosts):
             pass
+
+
+def _patience(spec: LabSpec, names: Iterable[str], seconds: float) -> float:
+    """For a look at these hosts, of which containers need no more than `seconds`."""
+    return _VM_SECONDS if any(spec.hosts[name].vm is not None for name in names) else seconds
 
 
 def _require_root() -> None:
