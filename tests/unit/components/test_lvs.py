@@ -10,7 +10,7 @@ from kbootstrap.facts.fact import Facts
 from kbootstrap.facts.ipvs import RealServer, VirtualServer, VirtualServers
 from kbootstrap.facts.units import NO_UNIT, UnitState, UnitStatus
 from kbootstrap.steps.file import File
-from kbootstrap.steps.step import Change, Paths
+from kbootstrap.steps.step import Change, Paths, Step
 from kbootstrap.steps.unit import Unit, UnitAbsent
 from kbootstrap.workflows.playbooks import builtin
 from tests.golden.sites import TOPOLOGIES, cluster, steps
@@ -125,29 +125,35 @@ def test_nat_goes_to_the_proxies_own_port() -> None:
 
 
 @pytest.mark.parametrize(
-    ("topology", "gone"),
+    ("topology", "released", "retired"),
     [
-        ("lvs-dr", set()),
-        ("lvs-tunnel", set()),
-        ("lvs-nat", {lvs.ADDRESS_UNIT}),
-        ("load-balancers", {lvs.ADDRESS_UNIT, endpoint.UNIT, nginx.UNIT}),
-        ("vip", {lvs.ADDRESS_UNIT}),
-        ("local", {lvs.ADDRESS_UNIT}),
-        ("external-endpoint", {lvs.ADDRESS_UNIT}),
+        ("lvs-dr", set(), set()),
+        ("lvs-tunnel", set(), set()),
+        ("lvs-nat", {lvs.ADDRESS_UNIT}, set()),
+        ("load-balancers", {lvs.ADDRESS_UNIT}, {endpoint.UNIT, nginx.UNIT}),
+        ("vip", set(), {lvs.ADDRESS_UNIT}),
+        ("local", set(), {lvs.ADDRESS_UNIT}),
+        ("external-endpoint", set(), {lvs.ADDRESS_UNIT}),
     ],
 )
-def test_what_load_balancers_go_through_is_taken_away_only_after_their_turn(topology: str, gone: set[str]) -> None:
+def test_what_others_go_through_is_taken_away_only_after_their_turn(
+    topology: str, released: set[str], retired: set[str]
+) -> None:
     made = dict(steps(TOPOLOGIES[topology], "cp1"))
-    assert {step.name for step in made.get("retired-ways", []) if isinstance(step, UnitAbsent)} == gone
-    assert not {step.name for step in made["lvs"] if isinstance(step, UnitAbsent)} & gone
-    order = [phase.phase for phase in builtin("up").phases if {"lvs", "retired-ways"} & set(phase.components)]
-    assert order == ["endpoint", "load-balancers", "retire"]
+    assert _absent(made.get("retired-address", [])) == released
+    assert _absent(made["retired-ways"]) == retired
+    assert not _absent(made["lvs"]) & (released | retired)
 
 
-def test_a_proxy_is_taken_away_only_when_no_daemon_uses_it() -> None:
-    """Until then kubelet and kube-proxy of a control-plane host go through the proxy there."""
+def _absent(made: list[Step]) -> set[str]:
+    return {step.name for step in made if isinstance(step, UnitAbsent)}
+
+
+def test_the_address_goes_before_daemons_need_nat_and_proxies_when_no_daemon_uses_them() -> None:
+    """With NAT nobody reaches a control-plane host that has the VIP; and its own daemons go through its own proxy."""
     up = builtin("up")
-    retire = next(phase for phase in up.phases if "retired-ways" in phase.components)
-    users = {phase.phase for phase in up.phases if "kubelet" in phase.components}
-    _, waited_for = up.waits(retire)
-    assert {"load-balancers", *users} <= set(waited_for)
+    waits = {component: up.waits(phase)[1] for phase in up.phases for component in phase.components}
+    phases = {component: phase.phase for phase in up.phases for component in phase.components}
+    assert waits["retired-address"] == ("load-balancers",)
+    assert phases["retired-address"] in waits["kubelet"]
+    assert waits["retired-ways"] == (phases["kubelet"],)
