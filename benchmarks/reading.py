@@ -60,6 +60,10 @@ class _Recorder:
     def name(self) -> str:
         return self.connection.name
 
+    @property
+    def scale(self) -> float:
+        return self.connection.scale
+
     def run_script(
         self, script: str, *, timeout: float = COMMAND_TIMEOUT, on_line: Callable[[str], None] | None = None
     ) -> Result:
@@ -74,6 +78,7 @@ class _Echo:
 
     name: str
     exchanges: Iterator[Exchange]
+    scale: float = 1.0
 
     def run_script(
         self, script: str, *, timeout: float = COMMAND_TIMEOUT, on_line: Callable[[str], None] | None = None

@@ -66,6 +66,7 @@ class FakeConnection:
     """
 
     name: str = "cp1"
+    scale: float = 1.0
     ran: list[Ran] = field(default_factory=list)
     written: dict[str, Written] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)

@@ -32,11 +32,12 @@ def obtain(
 ) -> dict[ArtifactRef, Artifact]:
     """The files of the wanted artifacts, from the cache or from the source that the settings name.
 
-    Images that the hosts are to pull from their registry (origin `release`, or `auto` where the registry
-    answers) are missing in the answer unless the cache has them. Raises ArtifactError with a remedy.
+    Images that the hosts are to pull from their registry are missing in the answer: all where the settings say so;
+    else, with origin `release` or with `auto` where the registry answers, those that the cache does not have. Raises
+    ArtifactError with a remedy.
     """
     run = _Run(settings, cache, emit)
-    jobs = _jobs(wanted, settings.arch)
+    jobs = [job for job in _jobs(wanted, settings.arch) if not _is_image(job) or settings.images != "registry"]
     with _plain_errors("the cache", cache.root):
         found = run.cached(jobs)
     missing = [left for job in jobs if (left := _without(job, found)) is not None]
@@ -60,6 +61,10 @@ def _jobs(wanted: Sequence[ArtifactRef], arch: str) -> list[Job]:
 def _without(job: Job, found: Mapping[ArtifactRef, Artifact]) -> Job | None:
     names = tuple(name for name in job.names if job.ref(name) not in found)
     return replace(job, names=names) if names else None
+
+
+def _is_image(job: Job) -> bool:
+    return job.project.kind is ArtifactKind.IMAGE
 
 
 class _Stopped(Exception):
@@ -125,7 +130,7 @@ class _Run:
         return found
 
     def _provide(self, job: Job, work: Path) -> dict[ArtifactRef, Artifact]:
-        if self.settings.origin is not Origin.BUILD and self._may_download(job):
+        if self.settings.origin is not Origin.BUILD and not _is_image(job) and self._may_download(job):
             try:
                 return self._keep(job, self.release, work)
             except Unavailable as error:
@@ -156,7 +161,7 @@ class _Run:
             Origin.BUILD: (self.build,),
         }
         allowed = sources.get(self.settings.origin, (self.release, self.build))
-        if job.project.kind is ArtifactKind.IMAGE:
+        if _is_image(job):
             allowed = (self.build,)
         return [key for source in allowed if (key := source.key(job, name)) is not None]
 
@@ -164,7 +169,7 @@ class _Run:
         return self.settings.origin is Origin.RELEASE or self.release.answers(job)
 
     def _hosts_pull(self, job: Job) -> bool:
-        if job.project.kind is not ArtifactKind.IMAGE or self.settings.origin is Origin.BUILD:
+        if not _is_image(job) or self.settings.origin is Origin.BUILD or self.settings.images == "depot":
             return False
         return self.settings.origin is Origin.RELEASE or self.release.registry_answers(job)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from kbootstrap.artifacts.artifact import ArtifactRef
 from kbootstrap.artifacts.recipes import Project
@@ -34,6 +34,8 @@ class SourceSettings:
 
     origin: Origin = Origin.AUTO
     mirror: str | None = None
+    images: Literal["auto", "registry", "depot"] = "auto"
+    """Whether hosts pull the cluster's own images, whatever the origin, or get them from here."""
     arch: str = "amd64"
     probe_timeout: float = 2.0
     stall_timeout: float = 20.0

@@ -75,11 +75,12 @@ def up(
             vm=vm or (),
         )
     )
-    text = inventories.inventory(spec) if inventory else ""
+    if inventory:
+        inventories.inventory(spec)  # whether there is one is said before anything is made
     with watching(console) as emit:
         lab = Lab.up(spec, emit)
     if inventory:
-        options.write(inventory, text)
+        options.write(inventory, inventories.inventory(spec, emulated=lab.emulates()))
     first = next(iter(spec.hosts))
     console.print(f"{len(spec.hosts)} hosts answer: ssh -F {lab.ssh_config} {first}", highlight=False, soft_wrap=True)
 

@@ -21,7 +21,7 @@ from kbootstrap.components.kube_controller_manager import kube_controller_manage
 from kbootstrap.components.kube_proxy import kube_proxy
 from kbootstrap.components.kube_scheduler import kube_scheduler
 from kbootstrap.components.kubelet import kubelet
-from kbootstrap.components.lvs import lvs, retired_ways
+from kbootstrap.components.lvs import lvs, retired_address, retired_ways
 from kbootstrap.components.nginx import nginx
 from kbootstrap.components.node_labels import node_labels
 from kbootstrap.components.packages import packages
@@ -46,6 +46,7 @@ COMPONENTS: Mapping[str, Component] = MappingProxyType(
         "nginx": nginx,
         "keepalived": keepalived,
         "lvs": lvs,
+        "retired-address": retired_address,
         "retired-ways": retired_ways,
         "node-binaries": node_binaries,
         "containerd": containerd,

@@ -13,6 +13,8 @@ from kbootstrap.steps.step import Step
 from kbootstrap.steps.unit import Unit
 
 UNIT = "containerd.service"
+START_SECONDS = 300
+"""For it, and for the kubelet. An emulated host took 72 s to start an apiserver, of the same kind and size."""
 CONFIG = PurePosixPath("/etc/containerd/config.toml")
 SOCKET = PurePosixPath("/run/containerd/containerd.sock")
 CRICTL_CONFIG = PurePosixPath("/etc/crictl.yaml")
@@ -75,6 +77,7 @@ def _service(site: Site) -> list[Step]:
         type="notify",
         # Finds its shim in PATH.
         environment={"PATH": f"{CONTAINERD.current}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+        start_seconds=START_SECONDS,
         oom_score=NODE_OOM_SCORE,
         # Containers outlive their containerd and manage cgroups of their own (containerd's own unit).
         options={"Delegate": "yes", "KillMode": "process", "LimitNPROC": "infinity", "TasksMax": "infinity"},

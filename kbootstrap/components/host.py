@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 from kbootstrap.components.binaries import LIBEXEC, OPT
 from kbootstrap.components.site import Site
-from kbootstrap.model.cluster import Cluster
+from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.steps.block import Block
 from kbootstrap.steps.command import Command
 from kbootstrap.steps.file import Directory, File
@@ -54,6 +54,13 @@ _DIRECTOR_SYSCTLS = {
     "net.ipv4.vs.expire_quiescent_template": "1",
 }
 
+_CONNECTION_SYNC_SYSCTLS = {
+    # The others are told of a connection when it opens and then every two seconds in which it is used, so that also who
+    # has just booted soon knows it. By default: at its packets 3, 53, 103, which idle ones never come to (ipvs-sysctl).
+    "net.ipv4.vs.sync_threshold": "3 0",
+    "net.ipv4.vs.sync_refresh_period": "2",
+}
+
 _VIP_SYSCTLS = {"net.ipv4.ip_nonlocal_bind": "1"}  # nginx listens on the VIP also while another host holds it
 
 
@@ -77,26 +84,26 @@ def host(site: Site) -> list[Step]:
     return steps
 
 
-def modules(site: Site) -> tuple[str, ...]:
+def modules(cluster: Cluster, host: Host) -> tuple[str, ...]:
     """The kernel modules that a host's daemons need."""
-    lvs = site.cluster.lvs
-    if site.host.is_load_balancer:
+    lvs = cluster.lvs
+    if host.is_load_balancer:
         return () if lvs is None else ("ip_vs", f"ip_vs_{lvs.scheduler}", "nf_conntrack")
-    if not site.host.is_node:
+    if not host.is_node:
         return ()
     ipvs = ("ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_sh")
-    tunnelled = site.host.is_control_plane and lvs is not None and lvs.method == "tunnel"
+    tunnelled = host.is_control_plane and lvs is not None and lvs.method == "tunnel"
     return (
         "overlay",
         "br_netfilter",
         "nf_conntrack",
-        *(ipvs if site.cluster.settings.kube_proxy.mode == "ipvs" else ()),
+        *(ipvs if cluster.settings.kube_proxy.mode == "ipvs" else ()),
         *(("ipip",) if tunnelled else ()),
     )
 
 
 def _modules(site: Site) -> list[Step]:
-    names = modules(site)
+    names = modules(site.cluster, site.host)
     if not names:
         return []
     # A container has the machine's modules and can load none. A module may also be built in.
@@ -127,7 +134,8 @@ def _lvs_sysctls(site: Site) -> dict[str, str]:
     if lvs is None:
         return {}
     if site.host.is_load_balancer:
-        return _DIRECTOR_SYSCTLS | (_IPVS_SYSCTLS if lvs.method == "nat" else {})
+        synced = _CONNECTION_SYNC_SYSCTLS if lvs.connection_sync else {}
+        return _DIRECTOR_SYSCTLS | synced | (_IPVS_SYSCTLS if lvs.method == "nat" else {})
     if not site.host.is_control_plane or lvs.method == "nat":
         return {}
     return _REAL_SERVER_SYSCTLS | (_TUNNEL_SYSCTLS if lvs.method == "tunnel" else {})

@@ -8,12 +8,15 @@ from typing import Any
 from kbootstrap.artifacts.artifact import Artifact
 from kbootstrap.components.binaries import CONTAINERD
 from kbootstrap.components.site import Site
-from kbootstrap.facts.fact import Fact, Facts, Single
+from kbootstrap.facts.fact import Fact, Facts, Single, scaled
 from kbootstrap.steps.step import Change, Paths, Step, fingerprint
 
 CTR = f"{CONTAINERD.program('ctr')} --namespace k8s.io"
 DIGEST_LABEL = "kbootstrap.io/sha256"
 FOLDER = "/var/lib/kbootstrap/images"
+
+LISTING_SECONDS = 10
+"""For containerd to say which images it has; scaled."""
 
 NODE_IMAGES = ("pause", "coredns")
 
@@ -25,7 +28,7 @@ class ImportedImages(Single[Mapping[str, str]]):
 
     @property
     def command(self) -> str:
-        return f"timeout 10 {CTR} images list"
+        return f"timeout {scaled(LISTING_SECONDS)} {CTR} images list"
 
     def value(self, output: bytes) -> Mapping[str, str]:
         rows = [line.split() for line in output.decode(errors="replace").splitlines()[1:]]

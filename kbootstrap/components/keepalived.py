@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from math import ceil
 from pathlib import PurePosixPath
 
 from kbootstrap.components import edge
@@ -46,6 +47,14 @@ KUBE_PROXY_PORT = 10256
 ASKED_WORKERS = 5
 """Beside all control-plane hosts: enough to know that it is this host that is cut off."""
 LEAST_OTHERS = 2
+USEFUL_SECONDS = 5
+"""For a ready apiserver to answer through the local proxy, before the inventory's scale."""
+
+WELL_SECONDS = 10
+"""That a preferred host is well before it takes its VIP back: its proxies know the apiservers by then."""
+SYNCED_SECONDS = 45
+"""The same where open connections must go on: the holder tells of one when a packet comes, and on an idle connection
+that is the answer to Nginx's keepalive, after 30 s (nginx.NginxConfig)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,8 @@ class LvsConfig:
     port: int
     servers: tuple[IPv4Address, ...]
     server_port: int
+    patience: int
+    """Seconds for a proxy's answer: more on hosts that are slow by the inventory."""
     health_port: int = BALANCED_PORT
     weight: int = FULL_WEIGHT
 
@@ -116,10 +127,11 @@ class KeepalivedConfig:
     tracks_proxies: bool
     alive_script: PurePosixPath = ALIVE_SCRIPT
     useful_script: PurePosixPath = USEFUL_SCRIPT
+    scale: float = 1.0
+    """At least one: of `rt_microseconds` and of the time that scripts may take."""
     rt_priority: int = 50
     rt_microseconds: int = 100_000
-    preempt_delay: int = 10
-    """Seconds that a preferred host is well before it takes its VIP back: the proxies know the apiservers by then."""
+    preempt_delay: int = WELL_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +143,7 @@ class _Alive:
 class _Useful:
     port: int
     authority: PurePosixPath
+    patience: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +151,14 @@ class _Others:
     """Whom to ask: kube-proxies by address and port, other `daemons` as URLs. The seconds until one is greeted `again`
     (half of keepalived's interval, which has whole seconds), those for the `greeting`, and `patience` with all of them
     are the longest that a host which hears nobody keeps the VIP: 1.8 s. It takes a millisecond to answer. A look that
-    took longer than `slow_microseconds` was made by a host that is too busy to look.
+    took longer than `slow_microseconds` was made by a host that is too busy to look. With the inventory's `scale` above
+    one all but `again` are as much longer. Hosts of different `rank` ask different ones.
     """
 
     proxies: tuple[str, ...]
     daemons: tuple[str, ...]
+    rank: int = 0
+    scale: float = 1.0
     again: float = 0.5
     greeting: float = 0.3
     patience: float = 1.0
@@ -219,9 +235,10 @@ def _useful_script(site: Site) -> bytes:
     without any apiserver: there it is whether any host of the cluster answers at all.
     """
     if site.host.is_load_balancer:
-        return render("keepalived/others.sh.j2", _asked(site.cluster, site.cluster.nodes))
+        return render("keepalived/others.sh.j2", _asked(site, site.cluster.nodes))
     port = site.cluster.settings.endpoint.port
-    return render("keepalived/useful.sh.j2", _Useful(port, paths.CA_CERTIFICATE))
+    patience = ceil(USEFUL_SECONDS * _scale(site.cluster))
+    return render("keepalived/useful.sh.j2", _Useful(port, paths.CA_CERTIFICATE, patience))
 
 
 def _others(site: Site) -> _Others | None:
@@ -233,20 +250,27 @@ def _others(site: Site) -> _Others | None:
     nodes = [node for node in site.cluster.nodes if node != site.host]
     if site.host.is_load_balancer or len(nodes) < LEAST_OTHERS or not any(node.is_control_plane for node in nodes):
         return None
-    return _asked(site.cluster, nodes)
+    return _asked(site, nodes)
 
 
-def _asked(cluster: Cluster, nodes: Sequence[Host]) -> _Others:
+def _asked(site: Site, nodes: Sequence[Host]) -> _Others:
     control_planes = [node.address for node in nodes if node.is_control_plane]
     workers = [node.address for node in nodes if not node.is_control_plane]
     asked = (*control_planes, *workers[:ASKED_WORKERS])
     # A kube-proxy answers only when it has found the API, perhaps by the VIP; a kubelet does without.
-    apiservers = (f"https://{address}:{cluster.settings.endpoint.port}/livez" for address in control_planes)
+    apiservers = (f"https://{address}:{site.cluster.settings.endpoint.port}/livez" for address in control_planes)
     kubelets = (f"https://{address}:{KUBELET_PORT}/healthz" for address in asked)
     return _Others(
         proxies=tuple(f"{address}:{KUBE_PROXY_PORT}" for address in asked),
         daemons=(*apiservers, *kubelets),
+        rank=site.cluster.vip_hosts.index(site.host),
+        scale=_scale(site.cluster),
     )
+
+
+def _scale(cluster: Cluster) -> float:
+    """The inventory's factor for slow hosts. Below one it is for tests: a real-time limit of a few ms helps nobody."""
+    return max(1.0, cluster.settings.timeouts.scale)
 
 
 def _others_script(site: Site) -> list[Step]:
@@ -268,9 +292,11 @@ def _config(site: Site) -> KeepalivedConfig:
         advert_interval=settings.advert_interval,
         instances=tuple(_instances(site)),
         lvs=_lvs(site.cluster, site.cluster.lvs),
+        preempt_delay=SYNCED_SECONDS if site.cluster.lvs and site.cluster.lvs.connection_sync else WELL_SECONDS,
         tracks_proxies=bool(_tracked(site)),
         useful=USEFUL_BALANCER if is_tier else USEFUL_PROXY,
         others_script=OTHERS_SCRIPT if _others(site) else None,
+        scale=_scale(site.cluster),
     )
 
 
@@ -286,6 +312,7 @@ def _lvs(cluster: Cluster, lvs: Lvs | None) -> LvsConfig | None:
         port=port,
         servers=tuple(host.address for host in cluster.control_planes),
         server_port=BALANCED_PORT if lvs.method == "nat" else port,
+        patience=ceil(_scale(cluster)),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from kbootstrap.components.binaries import KUBELET
 from kbootstrap.components.certificates import certificate, kubeconfig, nearest_api
-from kbootstrap.components.containerd import SOCKET
+from kbootstrap.components.containerd import SOCKET, START_SECONDS
 from kbootstrap.components.containerd import UNIT as CONTAINERD_UNIT
 from kbootstrap.components.objects import merged, yaml_file
 from kbootstrap.components.service import HTTP2_PING, NODE_OOM_SCORE, Service, flags, unit_path
@@ -98,6 +98,7 @@ def _service(site: Site) -> list[Step]:
         type="notify",
         after=(CONTAINERD_UNIT,),
         environment=HTTP2_PING,
+        start_seconds=START_SECONDS,
         oom_score=NODE_OOM_SCORE,
         # Mounts of volumes and helpers outlive a kubelet that is restarted (kubelet's own packages).
         options={"KillMode": "process", "CPUAccounting": "true", "MemoryAccounting": "true"},

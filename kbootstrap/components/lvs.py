@@ -124,7 +124,8 @@ def _director(cluster: Cluster, lvs: Lvs | None) -> list[Step]:
     if lvs is None:
         return _no_rules()
     rules = [_rules()] if lvs.method == "nat" else _no_rules()
-    return [UnitAbsent(endpoint.UNIT), UnitAbsent(nginx.UNIT), *rules, Table(virtual_server(cluster, lvs))]
+    # Nginx goes last: until keepalived has made the table, it is what answers at the VIP.
+    return [*rules, Table(virtual_server(cluster, lvs)), UnitAbsent(endpoint.UNIT), UnitAbsent(nginx.UNIT)]
 
 
 def _rules() -> Step:
@@ -156,14 +157,25 @@ def _real_server(cluster: Cluster, lvs: Lvs | None) -> list[Step]:
     return [*absent, File(unit_path(ADDRESS_UNIT), unit), Unit(ADDRESS_UNIT, (unit_path(ADDRESS_UNIT),))]
 
 
-def retired_ways(site: Site) -> list[Step]:
-    """Takes away what load balancers forwarded to before they were told to do otherwise: they have done so by now."""
-    cluster, host = site.cluster, site.host
-    if not cluster.load_balancers or not host.is_control_plane:
+def retired_address(site: Site) -> list[Step]:
+    """Takes the virtual IP away that load balancers forwarded to before they were told to do otherwise: they have done
+    so by now. NAT brings it as everybody's source, and a host drops what comes from an address of its own.
+    """
+    cluster = site.cluster
+    if not site.host.is_control_plane or not cluster.load_balancers:
         return []
-    if cluster.lvs is None:
-        return [UnitAbsent(ADDRESS_UNIT), UnitAbsent(endpoint.UNIT), UnitAbsent(nginx.UNIT)]
-    return [UnitAbsent(ADDRESS_UNIT)] if cluster.lvs.method == "nat" else []
+    return [UnitAbsent(ADDRESS_UNIT)] if cluster.lvs is None or cluster.lvs.method == "nat" else []
+
+
+def retired_ways(site: Site) -> list[Step]:
+    """Takes away what daemons went through before LVS, or all load balancers, were taken out of the inventory: they
+    have been told of another way by now. A virtual IP that stayed where nobody forwards to would be no way in.
+    """
+    cluster = site.cluster
+    if not site.host.is_control_plane or cluster.lvs is not None:
+        return []
+    proxy = [UnitAbsent(endpoint.UNIT), UnitAbsent(nginx.UNIT)]
+    return [*proxy] if cluster.load_balancers else [UnitAbsent(ADDRESS_UNIT)]
 
 
 def virtual_server(cluster: Cluster, lvs: Lvs) -> VirtualServer:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from kbootstrap.facts.fact import scaled
 from kbootstrap.pki.paths import CA_CERTIFICATE, KUBERNETES
 
 ADMIN_CONF = KUBERNETES / "admin.conf"
@@ -36,14 +37,16 @@ def ask(
     """Shell that prints what the API answers to each query (a path, perhaps with parameters), as a line of JSON.
 
     The key of who asks stays in the kubeconfig and in pipes. Fails when no apiserver answers. A `patient` one asks
-    again, a second later: refusals that pass are printed as well. All answers together may take so many `seconds`.
+    again, a second later: refusals that pass are printed as well. All answers together may take so many `seconds`,
+    scaled.
     """
-    again = f" --retry {TRIES - 1} --retry-all-errors --retry-delay 1 --retry-max-time {seconds}" if patient else ""
+    limit = scaled(seconds)
+    again = f" --retry {TRIES - 1} --retry-all-errors --retry-delay 1 --retry-max-time {limit}" if patient else ""
     urls = " ".join(f'"$server"{shlex.quote(_compact(query))}' for query in queries)
     return f"""\
 of() {{ sed -n 's/^ *'"$1"': "\\{{0,1\\}}\\([^"]*\\)"\\{{0,1\\}}$/\\1/p' {kubeconfig}; }}
 server=$(of server) && [ -n "$server" ] || exit 1
-curl --disable --silent --noproxy '*'{again} --max-time {seconds} --header {shlex.quote(f"Accept: {accept}")} \\
+curl --disable --silent --noproxy '*'{again} --max-time {limit} --header {shlex.quote(f"Accept: {accept}")} \\
   --cacert {CA_CERTIFICATE} --cert /dev/fd/3 --key /dev/fd/4 {urls} 3<<END_OF_CERTIFICATE 4<<END_OF_KEY
 $(of client-certificate-data | base64 -d)
 END_OF_CERTIFICATE

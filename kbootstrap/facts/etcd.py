@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from kbootstrap.facts.fact import Single
+from kbootstrap.facts.fact import Single, scaled
 
 ANSWER_SECONDS = 2
 
@@ -39,9 +39,10 @@ class EtcdStatus(Single[MemberStatus | None]):
 
     @property
     def command(self) -> str:
+        patience = f"{scaled(ANSWER_SECONDS)}s"
         return (
-            f"timeout {ANSWER_SECONDS + 1} {self.etcdctl} --dial-timeout={ANSWER_SECONDS}s"
-            f" --command-timeout={ANSWER_SECONDS}s endpoint status --write-out=json"
+            f"timeout {scaled(ANSWER_SECONDS + 1)} {self.etcdctl} --dial-timeout={patience}"
+            f" --command-timeout={patience} endpoint status --write-out=json"
         )
 
     def value(self, output: bytes) -> MemberStatus | None:

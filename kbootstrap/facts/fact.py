@@ -14,7 +14,7 @@ from kbootstrap.transport.connection import Connection, Result
 T = TypeVar("T")
 
 READ_TIMEOUT = 60.0
-"""Seconds a batch may take; it only reads, so a host that needs longer is stuck."""
+"""Seconds a batch may take, before the scale of the host; it only reads, so a host that needs longer is stuck."""
 
 READ_TRIES = 3
 
@@ -26,6 +26,14 @@ echo 10 2>/dev/null >/proc/self/autogroup || :
 
 Where Linux groups processes by session, niceness counts between the groups (sched(7)).
 """
+
+
+_SCALE = "KBOOTSTRAP_SCALE"
+
+
+def scaled(seconds: int) -> str:
+    """What a script says for so many seconds: more on hosts that are slow by their inventory (in a batch of facts)."""
+    return f"$(( ({seconds} * ${{{_SCALE}:-100}} + 99) / 100 ))"
 
 
 class Fact(ABC, Generic[T]):
@@ -77,8 +85,9 @@ def read(connection: Connection, facts: Sequence[Fact[Any]]) -> Facts:
     if not groups:
         return Facts()
     boundary = secrets.token_hex(16)
+    script = batch_script(groups, boundary, connection.scale)
     try:
-        result = connection.run_script(batch_script(groups, boundary), timeout=READ_TIMEOUT)
+        result = connection.run_script(script, timeout=READ_TIMEOUT * connection.scale)
     except KbootstrapError as error:
         error.output = None  # what was read up to then, keys among it
         raise
@@ -92,9 +101,12 @@ def _groups(facts: Iterable[Fact[Any]]) -> list[list[Fact[Any]]]:
     return [list(group) for group in by_class.values()]
 
 
-def batch_script(groups: Sequence[Sequence[Fact[Any]]], boundary: str) -> str:
-    """One script for all groups; a line with the boundary, which no output can contain, ends each answer."""
-    parts = [_BEHIND]
+def batch_script(groups: Sequence[Sequence[Fact[Any]]], boundary: str, scale: float = 1.0) -> str:
+    """One script for all groups; a line with the boundary, which no output can contain, ends each answer.
+
+    `scale` is the factor for what scripts have `scaled`.
+    """
+    parts = [f"{_BEHIND}{_SCALE}={round(scale * 100)}"]
     for group in groups:
         parts.append(f"(\n{type(group[0]).script(group)}\n) 2>/dev/null </dev/null")
         parts.append(f"printf '\\n%s\\n' {boundary}")

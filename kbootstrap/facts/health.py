@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Self
 
-from kbootstrap.facts.fact import Fact
+from kbootstrap.facts.fact import Fact, scaled
 
 ANSWER_SECONDS = 2
-"""How long an answer may take before the daemon counts as silent."""
+"""How long an answer may take before the daemon counts as silent; scaled."""
 
 HTTP_OK = 200
 
@@ -50,7 +50,7 @@ class Health(Fact[Answer]):
         trust = f"--cacert {self.authority}" if self.authority else "--insecure"
         form = shlex.quote(f"answer {number} %{{http_code}} %{{time_total}} %{{errormsg}}\n")
         return (
-            f"--silent --noproxy '*' --output /dev/null --max-time {ANSWER_SECONDS} {trust}"
+            f"--silent --noproxy '*' --output /dev/null --max-time {scaled(ANSWER_SECONDS)} {trust}"
             f" --write-out {form} {shlex.quote(self.url)}"
         )
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Literal
 
-from kbootstrap.facts.fact import Single
+from kbootstrap.facts.fact import Single, scaled
 
 CONNECT_SECONDS = 2
-"""A handshake that takes longer than this is lost: between hosts of one cluster it takes milliseconds."""
+"""A handshake that takes longer than this is lost: between hosts of one cluster it takes milliseconds. Scaled."""
 
 AT_ONCE = 64
 
@@ -42,7 +42,8 @@ class PeerPorts(Single[Mapping[PeerPort, Reach]]):
         urls = " ".join(f"http://{peer.address}:{peer.port}/" for peer in self.peers)
         return (
             f"curl --disable --noproxy '*' --verbose --silent --parallel --parallel-immediate --parallel-max {AT_ONCE}"
-            f" --connect-timeout {CONNECT_SECONDS} --max-time {CONNECT_SECONDS + 1} {urls} 2>&1 >/dev/null |"
+            f" --connect-timeout {scaled(CONNECT_SECONDS)} --max-time {scaled(CONNECT_SECONDS + 1)} {urls}"
+            " 2>&1 >/dev/null |"
             " grep -aoE '(Connected|connect) to [0-9.]+.* port [0-9]+.*'"
         )
 
@@ -89,8 +90,8 @@ probe() {{
   device=$(ip -o route get "$1" | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p')
   size=$(( $(cat "/sys/class/net/$device/mtu") - {IP_AND_ICMP_HEADERS} ))
   small=no large=no
-  ping -n -q -c 1 -W 1 "$1" >/dev/null && small=yes
-  ping -n -q -c 1 -W 1 -M do -s "$size" "$1" >/dev/null && large=yes
+  ping -n -q -c 1 -W {scaled(1)} "$1" >/dev/null && small=yes
+  ping -n -q -c 1 -W {scaled(1)} -M do -s "$size" "$1" >/dev/null && large=yes
   echo "$1 $small $large"
 }}
 for peer in {peers}; do probe "$peer" & done; wait"""

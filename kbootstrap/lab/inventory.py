@@ -23,14 +23,23 @@ artifacts: {source: auto}
 """
 
 
-def inventory(spec: LabSpec) -> str:
-    """The inventory, as a YAML file, of the lab's hosts that have a role. `LabError` if none has."""
+_VIRTUAL = "host: {max_clock_skew_seconds: 5}                    # virtual machines begin with whole seconds\n"
+_EMULATED = "timeouts: {scale: 4}                                 # and these have their instructions translated\n"
+
+
+def inventory(spec: LabSpec, *, emulated: bool = False) -> str:
+    """The inventory, as a YAML file, of the lab's hosts that have a role. `LabError` if none has.
+
+    `emulated` says that the processor cannot run the virtual machines among them itself.
+    """
     hosts = {name: host for name, host in spec.hosts.items() if host.roles}
     if not hosts:
         raise LabError("no host of this lab has a role: there is nothing to write into an inventory")
     keys = f"~/{user_folder(spec.name)}"
     port = "" if spec.options.ssh_port == SSH_PORT else f"\n  port: {spec.options.ssh_port}"
     sudo = "\n  sudo: password" if spec.options.login == "deploy" else ""
+    virtual = any(host.vm is not None for host in hosts.values())
+    slow = (_VIRTUAL + (_EMULATED if emulated else "")) if virtual else ""
     lines = "\n".join(f"  {name}: {{{_host(spec, host)}}}" for name, host in hosts.items())
     return (
         f"# The hosts of `kbootstrap lab up`, lab {spec.name!r}. Written by the lab.\n"
@@ -44,7 +53,7 @@ def inventory(spec: LabSpec) -> str:
         f"  identity_file: {keys}/id_ed25519\n"
         f"  known_hosts: {keys}/known_hosts\n"
         "  host_keys: strict\n"
-        f"{_SETTINGS}"
+        f"{_SETTINGS}{slow}"
         "power:\n"
         f"  turn_off: kbootstrap lab power-off {{host}} --name {spec.name}\n"
         f"  turn_on: kbootstrap lab power-on {{host}} --name {spec.name}\n"

@@ -22,7 +22,7 @@ from kbootstrap.lab.host import Host
 from kbootstrap.lab.lock import locked
 from kbootstrap.lab.nspawn import container
 from kbootstrap.lab.qemu import virtual_machine
-from kbootstrap.lab.qemu.accelerator import accelerator
+from kbootstrap.lab.qemu.accelerator import KVM, accelerator
 from kbootstrap.lab.spec import LabSpec
 
 _LOCK_SECONDS = 300
@@ -32,6 +32,8 @@ _BOOT_SECONDS_PER_HOST = 2  # fifty hosts boot in 20 s on two cores (measured)
 _BOOT_SECONDS_PER_VM = 60  # emulated ones are slow, and slower on a machine with other work
 _PROBE_SECONDS = 3
 _LOOK_SECONDS = 2
+_VM_SECONDS = 10
+"""For a look at hosts some of which are virtual machines: an emulated sshd that has work takes seconds to greet."""
 _PARALLEL = 16
 _LAST_WORDS = 20
 """Lines of a console shown when a host does not come up."""
@@ -138,7 +140,7 @@ class Lab:
         """How each host is, right now. `LabError` if there is no such lab."""
         state = self._state()
         on = {name for name in state.spec.hosts if self._host(state, name).is_on()}
-        answering = reach.answering(self._doors(state.spec, on), timeout=_PROBE_SECONDS)
+        answering = reach.answering(self._doors(state.spec, on), timeout=_patience(state.spec, on, _PROBE_SECONDS))
         return [
             HostStatus(
                 name=name,
@@ -151,6 +153,11 @@ class Lab:
             )
             for name, host in state.spec.hosts.items()
         ]
+
+    def emulates(self) -> bool:
+        """Whether it has virtual machines whose instructions the processor does not run itself."""
+        vm = self._state().vm
+        return vm is not None and vm.accelerator != KVM
 
     def power_off(self, host: str) -> None:
         """Cut a host's power; nothing happens if it is off."""
@@ -172,7 +179,8 @@ class Lab:
         patience = timeout or _BOOT_SECONDS + _BOOT_SECONDS_PER_HOST * len(names) + _BOOT_SECONDS_PER_VM * vms
         deadline = time.monotonic() + patience
         while names:
-            names -= reach.answering(self._doors(state.spec, names), timeout=_LOOK_SECONDS)
+            look = _patience(state.spec, names, _LOOK_SECONDS)
+            names -= reach.answering(self._doors(state.spec, names), timeout=look)
             off = sorted(name for name in names if not self._host(state, name).is_on())
             silent = off or (sorted(names) if time.monotonic() > deadline else [])
             if silent:
@@ -271,6 +279,11 @@ def each(action: Callable[[Host], None], hosts: Iterable[Host]) -> None:
     with ThreadPoolExecutor(_PARALLEL) as pool:
         for _ in pool.map(action, hosts):
             pass
+
+
+def _patience(spec: LabSpec, names: Iterable[str], seconds: float) -> float:
+    """For a look at these hosts, of which containers need no more than `seconds`."""
+    return _VM_SECONDS if any(spec.hosts[name].vm is not None for name in names) else seconds
 
 
 def _require_root() -> None:

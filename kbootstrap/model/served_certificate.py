@@ -19,12 +19,14 @@ def certificate_faults(pem: bytes, names: Sequence[str], now: datetime) -> Itera
     except ValueError:
         yield "there is no certificate in it that can be read", "PEM: -----BEGIN CERTIFICATE----- …"
         return
-    leaf = chain[0]
-    if leaf.not_valid_after_utc <= now:
-        yield f"it expired on {leaf.not_valid_after_utc:%Y-%m-%d}", "put the renewed one there"
-    if leaf.not_valid_before_utc > now:
-        yield f"it is not valid before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC", "is this machine's clock right?"
-    own = _names(leaf)
+    for number, one in enumerate(chain, 1):
+        which = "it" if number == 1 else f"its certificate {number} ({one.subject.rfc4514_string()})"
+        if one.not_valid_after_utc <= now:
+            yield f"{which} expired on {one.not_valid_after_utc:%Y-%m-%d}", "put the renewed one there"
+        if one.not_valid_before_utc > now:
+            since = f"{one.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+            yield f"{which} is not valid before {since}", "is this machine's clock right?"
+    own = _names(chain[0])
     missing = [name for name in names if not any(covers(pattern, name) for pattern in own)]
     if missing:
         said = f"it is for {', '.join(own)}" if own else "it has no DNS names"
@@ -38,9 +40,9 @@ def certificate_faults(pem: bytes, names: Sequence[str], now: datetime) -> Itera
 
 
 def is_due(pem: bytes, now: datetime) -> int | None:
-    """Days left of a valid certificate that should be renewed soon; None when there is time."""
+    """Days left of a valid certificate that should be renewed soon, or of one in its chain; None when there is time."""
     try:
-        left = x509.load_pem_x509_certificate(pem).not_valid_after_utc - now
+        left = min(one.not_valid_after_utc for one in x509.load_pem_x509_certificates(pem)) - now
     except ValueError:
         return None
     return left.days if timedelta(0) < left < SOON else None

@@ -5,6 +5,7 @@ measured or published figure, its source stands beside it.
 """
 
 from ipaddress import IPv4Network
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -231,6 +232,10 @@ class Timeouts(Section):
 
     scale: Annotated[float, Field(ge=0.1, le=100)] = Field(1.0, description="factor for all deadlines")
     connect_seconds: Annotated[float, Field(gt=0)] = Field(10.0, description="for an SSH connection to stand")
+
+    def scaled(self, seconds: float) -> int:
+        """A deadline in whole seconds, at least one, as tools on hosts want it."""
+        return ceil(seconds * self.scale)
 
 
 class Upgrades(Section):

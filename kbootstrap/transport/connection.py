@@ -61,6 +61,11 @@ class Connection(Protocol):
         """The host's name in the inventory."""
         ...
 
+    @property
+    def scale(self) -> float:
+        """The factor for deadlines on this host; `timeout`, wherever it is said, has it already."""
+        ...
+
     def run(
         self,
         command: str,

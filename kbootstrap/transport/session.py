@@ -52,6 +52,10 @@ class SshConnection:
     def name(self) -> str:
         return self._host.name
 
+    @property
+    def scale(self) -> float:
+        return self._dialer.timeouts.scale
+
     def open(self) -> None:
         """Connects, and proves that commands can be run as root. Raises Unreachable, InvalidInput."""
         self._line = self._dialer.open(self._host)

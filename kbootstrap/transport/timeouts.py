@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. A host behind a slow resolver takes several seconds to let somebody in, so none is below ten."""
+    """Seconds, but for `scale`. A host behind a slow resolver takes several seconds to let somebody in, so none is
+    below ten.
+    """
 
     connect: float = 10.0
     """For the TCP connection, and again for the key exchange."""
@@ -19,3 +21,5 @@ class Timeouts:
     """Between signs of life on an idle connection."""
     silence: float = 20.0
     """Without an acknowledgement for so long, a connection is given up."""
+    scale: float = 1.0
+    """The inventory's factor for deadlines of commands, which callers use: above 1 for slow hosts."""

@@ -10,7 +10,7 @@ from kbootstrap.transport.connection import COMMAND_TIMEOUT, Result
 from kbootstrap.verify.lend import Remote
 
 COMMAND_SECONDS = 30.0
-"""How long a command of a test may take: tests look, they do not work."""
+"""How long a command of a test may take, before the inventory's scale: tests look, they do not work."""
 
 
 @dataclass(slots=True)
@@ -55,13 +55,14 @@ class ConnectionBackend(BaseBackend):  # type: ignore[misc]
 
     NAME = "kbootstrap"
 
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: Remote, scale: float) -> None:
         super().__init__(remote.name)
+        self._seconds = COMMAND_SECONDS * scale
         self._remote = remote
 
     def run(self, command: str, *args: str, **kwargs: Any) -> CommandResult:  # noqa: ANN401 - testinfra's
         line = self.get_command(command, *args)
-        result = self._remote.run(line, timeout=COMMAND_SECONDS)
+        result = self._remote.run(line, timeout=self._seconds)
         return self.result(result.exit_code, line.encode(), result.stdout, result.stderr)
 
     def decode(self, data: bytes) -> str:
@@ -69,9 +70,9 @@ class ConnectionBackend(BaseBackend):  # type: ignore[misc]
         return data.decode(errors="replace")
 
 
-def host_over(remote: Remote) -> Host:
-    """testinfra's host, over `remote`."""
-    backend = ConnectionBackend(remote)
+def host_over(remote: Remote, scale: float) -> Host:
+    """testinfra's host, over `remote`; its commands have the inventory's scale."""
+    backend = ConnectionBackend(remote, scale)
     host = Host(backend)
     backend.set_host(host)
     return host

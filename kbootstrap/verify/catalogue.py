@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from kbootstrap.model.cluster import Cluster, Host
+from kbootstrap.verify.layout import is_director
 
 _HOST_SUITES: dict[str, Callable[[Cluster, Host], bool]] = {
     "system": lambda _cluster, _host: True,
@@ -13,7 +14,8 @@ _HOST_SUITES: dict[str, Callable[[Cluster, Host], bool]] = {
     "sockets": lambda _cluster, _host: True,
     "etcd": lambda _cluster, host: host.is_etcd,
     "control_plane": lambda _cluster, host: host.is_control_plane,
-    "endpoint": lambda _cluster, host: host.is_node or host.is_load_balancer,
+    "endpoint": lambda cluster, host: host.is_node or (host.is_load_balancer and not is_director(cluster, host)),
+    "director": is_director,
     "node": lambda _cluster, host: host.is_node,
 }
 

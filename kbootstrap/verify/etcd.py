@@ -1,19 +1,18 @@
 """etcd as its members see it."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kbootstrap.model.cluster import Cluster
+from kbootstrap.verify import asking
 from kbootstrap.verify.everywhere import Everywhere
 
 SHOWN = 200
 """Characters of what a member says instead of an answer."""
 
 _BOUNDARY = "-- kbootstrap --"
-_ETCDCTL = "/usr/local/bin/etcdctl --command-timeout=5s --write-out=json"
-# The list as the member has it, and what the member says of itself: neither needs a quorum.
-_SCRIPT = f"{_ETCDCTL} member list --consistency=s; echo; echo '{_BOUNDARY}'; {_ETCDCTL} endpoint status"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +47,14 @@ class EtcdCluster:
     """What was said instead, by host."""
 
 
-def ask(hosts: Everywhere, names: Collection[str]) -> EtcdCluster:
-    """Asks every host's own member."""
+def ask(hosts: Everywhere, cluster: Cluster) -> EtcdCluster:
+    """Asks every member on its own host."""
+    etcdctl = f"{asking.etcdctl(cluster)} --write-out=json"
+    # The list as the member has it, and what the member says of itself: neither needs a quorum.
+    script = f"{etcdctl} member list --consistency=s; echo; echo '{_BOUNDARY}'; {etcdctl} endpoint status"
     members: tuple[Member, ...] = ()
     statuses, problems = [], {}
-    for name, said in hosts.run(_SCRIPT, names).items():
+    for name, said in hosts.run(script, [host.name for host in cluster.etcd_members]).items():
         listed, _, own = said.partition(_BOUNDARY)
         try:
             here = tuple(_member(value) for value in json.loads(listed)["members"])

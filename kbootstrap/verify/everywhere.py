@@ -23,17 +23,19 @@ class Everywhere:
     """Hosts that are asked side by side. Where none of them can be reached, a test that asks is left out."""
 
     remotes: Mapping[str, Remote]
+    scale: float = 1.0
+    """The inventory's factor for deadlines."""
 
     def run(self, script: str, among: Collection[str] | None = None) -> dict[str, str]:
         """What the script prints, by host; where it cannot be run, why."""
         return self.run_each({name: script for name in self.remotes if among is None or name in among})
 
     def run_each(self, scripts: Mapping[str, str], seconds: float = SECONDS) -> dict[str, str]:
-        """The same with a script for each host."""
+        """The same with a script for each host, which may take so many seconds before the scale."""
 
         def ask(name: str) -> str:
             try:
-                return _said(self.remotes[name].run_script(scripts[name], timeout=seconds))
+                return _said(self.remotes[name].run_script(scripts[name], timeout=seconds * self.scale))
             except KbootstrapError as error:
                 return error.message
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
 REQUEST_SECONDS = 10.0
+"""For an answer, before the inventory's scale."""
 
 NOT_FOUND = 404
 
@@ -35,6 +36,8 @@ class Kube:
     """The API. Raises ApiRefused for every answer that is an error, Unreachable for none."""
 
     client: "ApiClient"
+    seconds: float = REQUEST_SECONDS
+    """For each answer."""
 
     def get(self, path: str, **query: str) -> Object:
         return self._object("GET", path, query=query)
@@ -69,10 +72,10 @@ class Kube:
                 headers={"sec-websocket-protocol": ws_client.V4_CHANNEL_PROTOCOL},
                 _preload_content=False,
             )
-            session.run_forever(timeout=REQUEST_SECONDS)
+            session.run_forever(timeout=self.seconds)
         except ApiException as error:
             raise CommandFailed(f"the API refuses: {error.reason}", command=f"GET {path}") from error
-        ended = f"no end in {REQUEST_SECONDS:.0f} s" if session.is_open() else f"exit code {session.returncode}"
+        ended = f"no end in {self.seconds:.0f} s" if session.is_open() else f"exit code {session.returncode}"
         return ": ".join(part for part in (ended, str(session.read_all()).strip()) if part)
 
     def _object(
@@ -89,7 +92,7 @@ class Kube:
         url = f"{self.client.configuration.host}{path}{'?' + urlencode(query) if query else ''}"
         headers = {"Accept": "application/json, */*", "Content-Type": "application/json"}
         try:
-            answer: Any = self.client.call_api(method, url, headers, body, _request_timeout=REQUEST_SECONDS)
+            answer: Any = self.client.call_api(method, url, headers, body, _request_timeout=self.seconds)
             content: str = answer.read().decode(errors="replace")
         except HTTPError as error:
             raise Unreachable(f"the API does not answer: {error}", command=f"{method} {path}") from error
@@ -99,7 +102,7 @@ class Kube:
 
 
 @contextmanager
-def opened(access: ApiAccess) -> Iterator[Kube]:
+def opened(access: ApiAccess, scale: float = 1.0) -> Iterator[Kube]:
     """The API through `access`. The client's import takes half a second, so no command does it that need not."""
     from kubernetes.client import ApiClient, Configuration  # noqa: PLC0415
 
@@ -113,7 +116,7 @@ def opened(access: ApiAccess) -> Iterator[Kube]:
         configuration.proxy = None  # the tunnel begins on this machine, whatever the environment says
         configuration.retries = False
         with ApiClient(configuration) as client:
-            yield Kube(client)
+            yield Kube(client, REQUEST_SECONDS * scale)
 
 
 def _private(path: Path, content: bytes) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from kbootstrap.model.cluster import Cluster, Host
+from kbootstrap.model.load_balancer import Lvs
 from kbootstrap.pki import paths
 
 ETCD_PKI = paths.ETCD_CA_CERTIFICATE.parent
@@ -17,6 +18,8 @@ ANYWHERE = "any address"
 """Of a socket: a wildcard address."""
 
 NODE_PORT_HEALTH = 10256
+BALANCED = 6445
+"""Where proxies of control-plane hosts are asked by directors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,18 @@ class Port:
 
     def __str__(self) -> str:
         return f"{self.owner}, {self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class RealServer:
+    """Where a director hands connections on to, and how: its weight, after the flag that ipvsadm has for the method."""
+
+    name: str
+    address: str
+    terms: str
+
+    def __str__(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +126,11 @@ def is_real_server(cluster: Cluster, host: Host) -> bool:
     return host.is_control_plane and cluster.lvs is not None and cluster.lvs.method != "nat"
 
 
+def is_director(cluster: Cluster, host: Host) -> bool:
+    """Whether the kernel of the host hands connections for the virtual IP on, so that it has none there itself."""
+    return host.is_load_balancer and cluster.lvs is not None
+
+
 def has_edge(cluster: Cluster, host: Host) -> bool:
     """Whether an nginx on the host makes applications reachable from outside."""
     return host.is_load_balancer and bool(cluster.settings.applications)
@@ -132,8 +152,8 @@ def packages(cluster: Cluster, host: Host) -> tuple[Package, ...]:
 
 
 def modules(cluster: Cluster, host: Host) -> tuple[str, ...]:
-    if host.is_load_balancer and cluster.lvs is not None:
-        return ("ip_vs",)
+    if cluster.lvs is not None and is_director(cluster, host):
+        return ("ip_vs", f"ip_vs_{cluster.lvs.scheduler}")
     if not host.is_node:
         return ()
     return ("overlay", "br_netfilter", *(("ip_vs",) if cluster.settings.kube_proxy.mode == "ipvs" else ()))
@@ -153,9 +173,27 @@ def sysctls(cluster: Cluster, host: Host) -> tuple[Sysctl, ...]:
         wanted["net.ipv4.ip_nonlocal_bind"] = "1"
     if is_real_server(cluster, host):
         wanted |= {"net.ipv4.conf.all.arp_ignore": "1", "net.ipv4.conf.all.arp_announce": "2"}
-    if host.is_load_balancer and cluster.lvs is not None:
-        wanted |= {"net.ipv4.ip_forward": "1", "net.ipv4.vs.expire_nodest_conn": "1"}
+    if cluster.lvs is not None and is_director(cluster, host):
+        wanted |= {"net.ipv4.ip_forward": "1"}
+        wanted |= _lvs_sysctls(cluster.lvs)
     return tuple(Sysctl(*pair) for pair in (wanted | cluster.settings.host.sysctls).items())
+
+
+def _lvs_sysctls(lvs: Lvs) -> dict[str, str]:
+    wanted = {f"net.ipv4.vs.expire_{what}": "1" for what in ("nodest_conn", "quiescent_template")}
+    if lvs.connection_sync:
+        wanted |= {"net.ipv4.vs.sync_threshold": "3 0", "net.ipv4.vs.sync_refresh_period": "2"}
+    return wanted | ({"net.ipv4.vs.conntrack": "1"} if lvs.method == "nat" else {})
+
+
+def real_servers(cluster: Cluster, host: Host) -> tuple[RealServer, ...]:
+    """Whom a director's table has while nobody is out for planned work; no more than these."""
+    lvs = cluster.lvs
+    if lvs is None or not is_director(cluster, host):
+        return ()
+    port = BALANCED if lvs.method == "nat" else cluster.settings.endpoint.port
+    terms = {"dr": "-g 100", "tunnel": "-i 100", "nat": "-m 100"}[lvs.method]
+    return tuple(RealServer(one.name, f"{one.address}:{port}", terms) for one in cluster.control_planes)
 
 
 def units(cluster: Cluster, host: Host) -> tuple[str, ...]:
@@ -210,7 +248,7 @@ def ports(cluster: Cluster, host: Host) -> tuple[Port, ...]:
         found += [(80, "applications", vips), (443, "applications", vips), (6446, "applications' health", {loopback})]
         found += [(one.port, f"application {name}", vips) for name, one in applications.items() if one.port]
     if host.is_control_plane and cluster.lvs is not None:
-        found.append((6445, "Kubernetes API, for directors", {own}))
+        found.append((BALANCED, "Kubernetes API, for directors", {own}))
     api = _api_addresses(cluster, host)
     if api:
         found.append((cluster.settings.endpoint.port, "Kubernetes API", api))

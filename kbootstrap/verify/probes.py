@@ -6,22 +6,22 @@ from dataclasses import dataclass
 
 import pytest
 
+from kbootstrap.model.settings import Timeouts
+
 REQUEST_SECONDS = 3
 DEADLINE_SECONDS = 20
-"""kube-proxy's rules lag behind a pod's readiness, by a second or so."""
+"""kube-proxy's rules lag behind a pod's readiness, by a second or so. Both before the inventory's scale."""
 
-_PRELUDE = f"""\
-deadline=$(( $(date +%s) + {DEADLINE_SECONDS} ))
-probe() {{
+_PROBE = """\
+probe() {
   while :; do
-    said=$(curl --silent --show-error --max-time {REQUEST_SECONDS} "$3" 2>&1)
+    said=$(curl --silent --show-error --max-time "$seconds" "$3" 2>&1)
     case $said in *"$2"*) printf '%s\\tok\\n' "$1"; return;; esac
     [ "$(date +%s)" -lt "$deadline" ] || break
     sleep 0.3
   done
   printf '%s\\tfailed\\t%s\\n' "$1" "$(printf %s "$said" | tr '\\n\\t' '  ' | cut -c1-300)"
-}}
-"""
+}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,13 @@ class Probe:
         return f"{self.kind} {self.target}"
 
 
-def script(probes: Sequence[Probe]) -> str:
+def script(probes: Sequence[Probe], timeouts: Timeouts) -> str:
     """A script that makes all requests side by side."""
     lines = [
         f"probe {shlex.quote(probe.key)} {shlex.quote(probe.expected)} {shlex.quote(probe.url)} &" for probe in probes
     ]
-    return "\n".join((_PRELUDE, *lines, "wait"))
+    deadline = f"deadline=$(( $(date +%s) + {timeouts.scaled(DEADLINE_SECONDS)} ))"
+    return "\n".join((f"seconds={timeouts.scaled(REQUEST_SECONDS)}", deadline, _PROBE, *lines, "wait"))
 
 
 def unanswered(probes: Sequence[Probe], kind: str, output: str) -> Mapping[str, str]:

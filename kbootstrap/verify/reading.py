@@ -52,6 +52,18 @@ def flags(cmdline: str) -> dict[str, str]:
     return dict(_pairs(word.lstrip("-") for word in words if word.startswith("--")))
 
 
+def forwarded(text: str, service: str) -> tuple[str, dict[str, str]]:
+    """What `ipvsadm --save --numeric` says of a TCP service: how it chooses, and by real server its flag and weight."""
+    chooses, servers = "", {}
+    for words in (line.split() for line in text.splitlines()):
+        if words[:3] == ["-A", "-t", service]:
+            chooses = " ".join(words[3:])
+        elif words[:4] == ["-a", "-t", service, "-r"]:
+            flag = next((word for word in words if word in ("-g", "-i", "-m")), "")
+            servers[words[4]] = f"{flag} {words[words.index('-w') + 1]}"
+    return chooses, servers
+
+
 def statuses(text: str) -> dict[str, str]:
     """Lines of a key and a value, as our own probes print them."""
     return {key: value for key, _, value in (line.partition(" ") for line in text.splitlines()) if key}

@@ -13,6 +13,7 @@ from kbootstrap.verify.kube import NOT_FOUND, ApiRefused, Kube, Object
 
 GONE_SECONDS = 30.0
 PODS_SECONDS = 60.0
+"""Both before the inventory's scale."""
 INTERVAL = 0.2
 
 AT_ONCE = 16
@@ -47,7 +48,7 @@ class Stage:
 
 
 @contextmanager
-def staged(api: Kube, image: str) -> Iterator[Stage]:
+def staged(api: Kube, image: str, scale: float) -> Iterator[Stage]:
     """The objects of the live checks while open, the pods perhaps not ready yet.
 
     Takes away first what killed verifications have left. Raises CheckFailed when the namespace does not go away.
@@ -60,7 +61,7 @@ def staged(api: Kube, image: str) -> Iterator[Stage]:
         api.create(NAMESPACES, body)
         yield _filled(api, name, image)
     finally:
-        _remove(api, name)
+        _remove(api, name, GONE_SECONDS * scale)
 
 
 def _stale(api: Kube) -> list[str]:
@@ -87,9 +88,9 @@ def _filled(api: Kube, namespace: str, image: str) -> Stage:
     return Stage(namespace, inner["spec"]["clusterIP"], outer["spec"]["ports"][0]["nodePort"])
 
 
-def _remove(api: Kube, name: str) -> None:
+def _remove(api: Kube, name: str, seconds: float) -> None:
     """Deletes the namespace and waits until it is gone, so that "cleaned up" is true when it is said."""
-    deadline = time.monotonic() + GONE_SECONDS
+    deadline = time.monotonic() + seconds
     try:
         api.delete(f"{NAMESPACES}/{name}")
         while time.monotonic() < deadline:
@@ -100,7 +101,7 @@ def _remove(api: Kube, name: str) -> None:
             return
         raise
     raise CheckFailed(
-        f"the namespace {name} was deleted and is still there after {GONE_SECONDS:.0f} s",
+        f"the namespace {name} was deleted and is still there after {seconds:.0f} s",
         hint=f"kubectl get namespace {name} --output=yaml says what it waits for",
     )
 

@@ -176,7 +176,7 @@ def _wait(sessions: Sequence[Future[None]], crew: Crew) -> None:
     except BaseException:
         crew.interrupt()
         try:
-            wait(sessions, timeout=ENDING_SECONDS)
+            wait(sessions, timeout=ENDING_SECONDS * crew.scale)
         finally:
             crew.kill()
         raise

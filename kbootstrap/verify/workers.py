@@ -25,7 +25,8 @@ SESSION_SECONDS = 240.0
 """How long a session may take, before the inventory's scale; whole verifications take less than half a minute."""
 
 ENDING_SECONDS = 45.0
-"""How long an interrupted session may take to put everything back: deleting a namespace takes up to 30 s."""
+"""How long an interrupted session may take to put everything back, before the scale: deleting a namespace takes up to
+30 s."""
 
 
 def prepare() -> None:
@@ -92,10 +93,10 @@ class Crew:
         seconds = SESSION_SECONDS * self.scale
         if not _drain(reader, seconds, tell):
             _signal(process, signal.SIGINT)
-            if not _drain(reader, ENDING_SECONDS, tell):
+            if not _drain(reader, ENDING_SECONDS * self.scale, tell):
                 process.kill()
             return f"they did not end within {seconds:.0f} s"
-        process.join(ENDING_SECONDS)
+        process.join(ENDING_SECONDS * self.scale)
         return None if process.exitcode == 0 else f"the process that ran them ended with {process.exitcode}"
 
 

@@ -24,9 +24,10 @@ def reached(
     cluster: Cluster, hosts: Sequence[Host] | None = None
 ) -> Iterator[tuple[dict[str, Connection], dict[str, KbootstrapError]]]:
     """Connections to those hosts that can be reached, and why the others cannot."""
+    said = cluster.settings.timeouts
     opened_or_failed = connect_all(
         hosts if hosts is not None else cluster.hosts,
-        timeouts=Timeouts(connect=cluster.settings.timeouts.connect_seconds),
+        timeouts=Timeouts(connect=said.connect_seconds, scale=said.scale),
         sudo_password=sudo_passwords(),
     )
     connections: dict[str, Connection] = {}

@@ -34,11 +34,16 @@ class Forwarding:
     server: VirtualServer | None
 
 
+def is_director(cluster: Cluster, host: Host) -> bool:
+    """Whether the kernel of the host forwards connections for the virtual IP."""
+    return host.is_load_balancer and cluster.lvs is not None
+
+
 def balancing_facts(cluster: Cluster, host: Host) -> Iterator[Fact[Any]]:
     """What is read from a host."""
     if has_proxy(cluster, host):
         yield _PROXIED
-    if host.is_load_balancer and cluster.lvs is not None:
+    if is_director(cluster, host):
         yield _IPVS
 
 

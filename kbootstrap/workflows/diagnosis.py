@@ -53,7 +53,7 @@ def _unreachable(status: Status, _: Settings) -> Iterator[Trouble]:
 
 def _endpoint(status: Status, _: Settings) -> Iterator[Trouble]:
     endpoint = status.endpoint
-    if not status.hosts_read:
+    if not endpoint.answered and not endpoint.failed:
         return
     if not endpoint.answered:
         yield Trouble(

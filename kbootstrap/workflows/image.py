@@ -46,7 +46,7 @@ class Image:
             return
         script = _SCRIPT.format(ctr=CTR, reference=shlex.quote(self.reference), sha256=self.artifact.sha256)
         fetch = self.fetch(connection, (self.artifact.sha256,))
-        connection.run_script(f"{fetch}\n{script}", timeout=IMPORT_SECONDS).require(
+        connection.run_script(f"{fetch}\n{script}", timeout=IMPORT_SECONDS * connection.scale).require(
             f"the image {self.reference} could not be imported",
             hint="on the host: journalctl -u containerd",
         )

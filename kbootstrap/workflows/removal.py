@@ -13,6 +13,8 @@ from kbootstrap.components import containerd, edge, endpoint, etcd, flannel, kub
 from kbootstrap.components import host as host_files
 from kbootstrap.components.backup import FOLDER as BACKUPS
 from kbootstrap.components.binaries import LOCAL_BIN, OPT
+from kbootstrap.components.handover import TABLE as HANDOVER_TABLE
+from kbootstrap.components.keepalived import MASQUERADE_TABLE
 from kbootstrap.components.registries import CERTS
 from kbootstrap.components.service import UNITS
 from kbootstrap.facts.guard import Guard
@@ -143,13 +145,31 @@ def network(cluster: Cluster, host: Host, removal: Removal) -> list[Step]:
             f"ip route flush root {cluster.settings.network.pods}",
             f"ip route show root {cluster.settings.network.pods} | grep .",
         ),
+        *_forwarding(cluster, host),
         *_virtual_addresses(cluster),
     ]
 
 
-_NFT_TABLES = "nft list tables | grep -E ' (kube-proxy|flannel-ipv4|flannel-ipv6|cni_hostport|kbootstrap-lvs)$'"
+_NFT_NAMES = ("kube-proxy", "flannel-ipv4", "flannel-ipv6", "cni_hostport", MASQUERADE_TABLE, HANDOVER_TABLE)
+_NFT_TABLES = f"nft list tables | grep -E ' ({'|'.join(_NFT_NAMES)})$'"
 _CHAINS = "KUBE-|FLANNEL-|CNI-"
 """What the names of all chains of kube-proxy, kubelet, flannel and the CNI plugins begin with."""
+
+
+def _forwarding(cluster: Cluster, host: Host) -> list[Step]:
+    """A keepalived that was killed has left its table; what others forward with it stays."""
+    endpoint = cluster.settings.endpoint
+    if not host.is_load_balancer or endpoint.vip is None:
+        return []
+    service = f"{endpoint.vip}:{endpoint.port}"
+    table = "[ ! -e /proc/net/ip_vs ] || ipvsadm --save --numeric"  # it would load the module
+    return [
+        _unless_found(
+            f"forward {service} no longer",
+            f"ipvsadm --delete-service --tcp-service {service}",
+            f"{{ {table}; }} | grep -F -- '-A -t {service} '",
+        )
+    ]
 
 
 def _virtual_addresses(cluster: Cluster) -> list[Step]:

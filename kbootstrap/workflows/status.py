@@ -32,6 +32,7 @@ from kbootstrap.workflows.balancing import (
     PassedOver,
     balancing_facts,
     forwarded,
+    is_director,
     not_forwarded_to,
     passed_over,
 )
@@ -49,7 +50,7 @@ _DRILL = DrillMark()
 _ETCD_DISK = DiskSpace(etcd.DATA)
 
 CONNECT_SECONDS = 4.0
-"""For a TCP connection: two lost packets."""
+"""For a TCP connection, before the inventory's scale: two lost packets."""
 LOG_IN_BY_HAND = "is it powered on, and does `ssh` to it work by hand?"
 
 CONTROLLER_MANAGER_PORT = 10257
@@ -63,7 +64,10 @@ _LEASES = {"kube-controller-manager.service": "kube-controller-manager", "kube-s
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The address of the API, as the hosts find it: which of them got an answer, and why others did not."""
+    """The address of the API, as the hosts find it: which of them got an answer, and why others did not.
+
+    Directors are in neither: what the holder of a VIP sends there never leaves it, or comes from the VIP itself.
+    """
 
     address: str
     answered: tuple[str, ...]
@@ -162,7 +166,7 @@ def status_through(
 def _impatient(cluster: Cluster) -> Cluster:
     """The same cluster; a host without power is given up earlier than by a run that must not miss one."""
     timeouts = cluster.settings.timeouts
-    seconds = min(timeouts.connect_seconds, CONNECT_SECONDS)
+    seconds = min(timeouts.connect_seconds, CONNECT_SECONDS * timeouts.scale)
     hasty = timeouts.model_copy(update={"connect_seconds": seconds})
     return replace(cluster, settings=cluster.settings.model_copy(update={"timeouts": hasty}))
 
@@ -178,7 +182,8 @@ def _look(cluster: Cluster, host: Host, connection: Connection) -> Facts | Kboot
 
 def status_facts(cluster: Cluster, host: Host) -> Sequence[Fact[Any]]:
     """What is read from a host."""
-    found: list[Fact[Any]] = [Identity(), _JOURNAL, _LOCK, _DRILL, _CERTIFICATES, _endpoint(cluster, host)]
+    found: list[Fact[Any]] = [Identity(), _JOURNAL, _LOCK, _DRILL, _CERTIFICATES]
+    found += [] if is_director(cluster, host) else [_endpoint(cluster, host)]
     found += [UnitState(unit) for unit in units(cluster, host)]
     found += balancing_facts(cluster, host)
     if host.is_control_plane:
@@ -251,7 +256,8 @@ def _api(cluster: Cluster, name: str, seen: Mapping[str, Facts]) -> ApiView | No
 
 
 def _endpoint_state(cluster: Cluster, seen: Mapping[str, Facts]) -> Endpoint:
-    answers = {name: facts[_endpoint(cluster, cluster.host(name))] for name, facts in seen.items()}
+    asked = (cluster.host(name) for name in seen)
+    answers = {h.name: seen[h.name][_endpoint(cluster, h)] for h in asked if not is_director(cluster, h)}
     times = [answer.seconds for answer in answers.values() if answer.ok]
     return Endpoint(
         address=f"{cluster.endpoint_host}:{cluster.settings.endpoint.port}",

@@ -61,7 +61,7 @@ def supplies_for(cluster: Cluster, facts: Mapping[str, Facts], emit: Sink) -> Su
 def obtained(cluster: Cluster, wanted: Sequence[ArtifactRef], emit: Sink) -> dict[ArtifactRef, Artifact]:
     """Artifacts in the cache, from where the inventory says. Raises ArtifactError."""
     settings = cluster.settings.artifacts
-    source = SourceSettings(origin=Origin(settings.source), mirror=settings.mirror)
+    source = SourceSettings(origin=Origin(settings.source), mirror=settings.mirror, images=settings.images)
     return obtain(wanted, source, default_cache(), emit)
 
 

@@ -172,9 +172,9 @@ class Bed:
         assert self.plan() == {}
 
     def on_all(self, command: str, hosts: Sequence[str] | None = None) -> dict[str, str]:
-        """Standard output of a command on every host, side by side."""
-        names = list(hosts or self.spec.hosts)
-        with ThreadPoolExecutor(len(names)) as pool:
+        """Standard output of a command on these hosts, or on every one, side by side."""
+        names = list(self.spec.hosts if hosts is None else hosts)
+        with ThreadPoolExecutor(max(1, len(names))) as pool:
             return dict(zip(names, pool.map(lambda host: self.ssh(host, command), names), strict=True))
 
     def _environment(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a client sees of the API: requests on new connections, twenty a second, each in a thread of its own."""
+"""What a client sees of the API: requests on new connections, many a second, each in a thread of its own."""
 
 import http.client
 import ssl
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 INTERVAL = 0.05
+"""Between two requests, in seconds, where nothing else is said."""
 PATIENCE = 2.0
 """Seconds that a client waits for an answer; kubectl would wait longer."""
 
@@ -33,6 +34,7 @@ class Probe:
     authority: str
     """The certificate that the server's must be signed with (PEM)."""
     requests: list[Request] = field(default_factory=list)
+    interval: float = INTERVAL
 
     def failures(self) -> list[Request]:
         return [request for request in self.requests if request.error]
@@ -84,10 +86,10 @@ def probing(probe: Probe) -> Iterator[Probe]:
 
     def ask_on() -> None:
         due = time.monotonic()
-        with ThreadPoolExecutor(max_workers=int(2 * PATIENCE / INTERVAL)) as pool:
+        with ThreadPoolExecutor(max_workers=int(2 * PATIENCE / probe.interval)) as pool:
             while not stop.is_set():
                 pool.submit(probe.ask)
-                due += INTERVAL
+                due += probe.interval
                 stop.wait(max(0.0, due - time.monotonic()))
 
     thread = threading.Thread(target=ask_on)

@@ -255,7 +255,8 @@ def steps(of: Cluster, name: str) -> list[tuple[str, list[Step]]]:
         "rbac": member == of.control_planes[0],
         "coredns": member == of.control_planes[0],
         "node-labels": member == of.control_planes[0],
-        "retired-ways": member.is_control_plane and bool(of.load_balancers),
+        "retired-address": member.is_control_plane and bool(of.load_balancers),
+        "retired-ways": member.is_control_plane,
         "backup": False,  # compared in test_backup.py
         "reboot": False,  # leaves nothing on a host
     }

@@ -20,8 +20,17 @@ NETWORK = "198.18.64."
 """In place of that of the inventories; Vagrant's own way to the machines is the next."""
 _INVENTORIES_NETWORK = "192.168.56."
 
-_EMULATED = "timeouts: {scale: 8}\n"
-"""Added to the inventories where there is no KVM."""
+_EMULATED = """\
+timeouts: {scale: 8}
+host: {max_clock_skew_seconds: 5}
+kube_controller_manager: {extra_args: {leader-elect-lease-duration: 60s, leader-elect-renew-deadline: 40s}}
+kube_scheduler: {extra_args: {leader-elect-lease-duration: 60s, leader-elect-renew-deadline: 40s}}
+"""
+"""Added to the inventories where there is no KVM: machines are slow, and their clocks begin with whole seconds."""
+
+_SMALLEST = "vagrant.yml"
+"""The inventory of two machines. Those with more of them leave each one emulated processor: all are threads of one
+machine."""
 
 _APT = """\
 #!/bin/sh
@@ -84,7 +93,9 @@ def make(folder: Path, sandbox: Sandbox, box: Box, note: Note) -> Project:
     (folder / "inventories").mkdir()
     for original in (ROOT / "inventories").glob("vagrant*.yml"):
         text = original.read_text().replace(_INVENTORIES_NETWORK, NETWORK)
-        (folder / "inventories" / original.name).write_text(text + (_EMULATED if emulated else ""))
+        if emulated:
+            text = (text if original.name == _SMALLEST else text.replace("cpus: 2", "cpus: 1")) + _EMULATED
+        (folder / "inventories" / original.name).write_text(text)
     programs = folder / "bin"
     programs.mkdir()
     overrides.write_program(programs / "apt-get", _APT.format(pid=os.getpid(), program=shutil.which("apt-get")))

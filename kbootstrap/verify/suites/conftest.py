@@ -41,9 +41,9 @@ def now(request: pytest.FixtureRequest) -> datetime:
 
 
 @pytest.fixture(scope="session")
-def hosts(request: pytest.FixtureRequest) -> Everywhere:
+def hosts(request: pytest.FixtureRequest, cluster: Cluster) -> Everywhere:
     """All hosts that the session can reach."""
-    return Everywhere(request.config.stash[REMOTES])
+    return Everywhere(request.config.stash[REMOTES], cluster.settings.timeouts.scale)
 
 
 @pytest.fixture(scope="session")
@@ -53,9 +53,9 @@ def access(request: pytest.FixtureRequest) -> ApiAccess | str:
 
 
 @pytest.fixture(scope="session")
-def api(access: ApiAccess | str) -> Iterator[Kube]:
+def api(access: ApiAccess | str, cluster: Cluster) -> Iterator[Kube]:
     """The API; one test tells why it is not there, the others are left out."""
     if isinstance(access, str):
         pytest.skip("there is no way to the API")
-    with kube.opened(access) as api:
+    with kube.opened(access, cluster.settings.timeouts.scale) as api:
         yield api

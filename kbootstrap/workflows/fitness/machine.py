@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from kbootstrap.components.host import modules
 from kbootstrap.components.packages import has_edge
 from kbootstrap.facts.fact import Fact, Facts
 from kbootstrap.facts.guard import Guard
@@ -40,15 +41,21 @@ FIRST_WITHOUT_CGROUP_V1 = (1, 35)
 TOOL_PACKAGES = {"base64": "coreutils", "sha256sum": "coreutils", "modprobe": "kmod", "ip": "iproute2"}
 """Where a package is not called like its tool."""
 
-_MODULES = {"overlay": "grep -qw overlay /proc/filesystems", "br_netfilter": "[ -d /proc/sys/net/bridge ]"}
+_LOADED = {
+    "overlay": "grep -qw overlay /proc/filesystems",
+    "br_netfilter": "[ -d /proc/sys/net/bridge ]",
+    "ip_vs": "[ -e /proc/net/ip_vs ]",
+}
+"""How it shows that a module is there, also in a container. For others a container relies on the machine under it,
+whose kernel loads what it is asked for."""
 _WITHOUT_IPVS = ", or set kube_proxy: {mode: nftables}"
 _WITHOUT_LVS = ", or leave load_balancer: {lvs: …} out: Nginx alone does it as well"
-_IPVS = {"ip_vs": "[ -e /proc/net/ip_vs ]"}
+_WITHOUT_TUNNEL = ", or use another method than tunnel in load_balancer: {lvs: …}"
 
 
 def machine_facts(cluster: Cluster, host: Host) -> Sequence[Fact[Any]]:
     """What `machine` needs beside the host's identity."""
-    return [_module_guard(name, loaded) for name, loaded in _modules(cluster, host).items()]
+    return [_module_guard(name) for name in modules(cluster, host)]
 
 
 def machine(cluster: Cluster, host: Host, facts: Facts) -> Iterator[Finding]:
@@ -126,27 +133,21 @@ def _kernel(cluster: Cluster, host: Host, identity: HostIdentity) -> Iterator[Fi
     )
 
 
-def _modules(cluster: Cluster, host: Host) -> dict[str, str]:
-    if host.is_load_balancer:
-        return {} if cluster.lvs is None else _IPVS
-    if not host.is_node:
-        return {}
-    return _MODULES | (_IPVS if cluster.settings.kube_proxy.mode == "ipvs" else {})
-
-
-def _module_guard(name: str, loaded: str) -> Guard:
+def _module_guard(name: str) -> Guard:
+    loaded = _LOADED.get(name, "systemd-detect-virt --quiet --container")
     return Guard(f"{loaded} || [ -d /sys/module/{name} ] || modprobe --dry-run --quiet {name}")
 
 
 def _missing_modules(cluster: Cluster, host: Host, facts: Facts) -> Iterator[Finding]:
-    for name, loaded in _modules(cluster, host).items():
-        if not facts[_module_guard(name, loaded)]:
-            ipvs = (_WITHOUT_LVS if host.is_load_balancer else _WITHOUT_IPVS) if name in _IPVS else ""
+    for name in modules(cluster, host):
+        if not facts[_module_guard(name)]:
+            without = {"ip_vs": _WITHOUT_LVS if host.is_load_balancer else _WITHOUT_IPVS, "ipip": _WITHOUT_TUNNEL}
+            other = next((way for prefix, way in without.items() if name.startswith(prefix)), "")
             yield Finding(
                 host.name,
                 "system",
                 f"its kernel has no {name}, neither built in nor as a module",
-                f"install the distribution's full kernel package{ipvs}",
+                f"install the distribution's full kernel package{other}",
             )
 
 

@@ -140,8 +140,9 @@ def _other_installations(cluster: Cluster, host: Host, facts: Facts) -> Iterator
             "on the host: kubeadm reset, or use another host",
         )
     in_the_way = {*units(cluster, host), *OTHER_DISTRIBUTIONS}
-    if has_proxy(cluster, host) and not facts[VISITED]:
-        in_the_way |= {NGINX}
+    if not facts[VISITED]:
+        in_the_way |= {NGINX} if has_proxy(cluster, host) or has_edge(cluster, host) else set()
+        in_the_way |= {KEEPALIVED} if host in cluster.vip_hosts else set()
     for unit in sorted(foreign & in_the_way):
         yield Finding(
             host.name,

@@ -155,6 +155,21 @@ def test_an_image_is_made_of_the_static_binary(go: FakeGo, cache: Cache) -> None
             assert {member.name: oct(member.mode) for member in files} == {"tmp": "0o1777", "coredns": "0o755"}
 
 
+@pytest.mark.parametrize("origin", [Origin.AUTO, Origin.RELEASE])
+def test_an_image_that_hosts_get_from_here_is_made_wherever_the_rest_is_from(
+    go: FakeGo, cache: Cache, origin: Origin
+) -> None:
+    found = obtain([COREDNS], replace(BUILD, origin=origin, images="depot", mirror="http://127.0.0.1:1"), cache)
+    assert found[COREDNS].reference == "registry.k8s.io/coredns/coredns:v1.14.7"
+
+
+def test_an_image_that_hosts_pull_is_not_made_and_not_sent(go: FakeGo, cache: Cache) -> None:
+    assert obtain([COREDNS], replace(BUILD, images="registry"), cache) == {}
+    assert go.calls("build") == []
+    obtain([COREDNS], BUILD, cache)
+    assert obtain([COREDNS], replace(BUILD, images="registry"), cache) == {}
+
+
 def test_the_same_binary_makes_the_same_image(tmp_path: Path) -> None:
     binary = tmp_path / "pause"
     binary.write_bytes(b"pause")

@@ -34,7 +34,7 @@ def test_only_hosts_that_may_hold_the_vip_bind_foreign_addresses() -> None:
 
 def test_hosts_for_etcd_alone_are_not_made_routers() -> None:
     assert sysctls(EXTERNAL_ETCD, "etcd1") == {}
-    assert modules(site(EXTERNAL_ETCD, "etcd1")) == ()
+    assert modules(EXTERNAL_ETCD, EXTERNAL_ETCD.host("etcd1")) == ()
     assert wanted_packages(EXTERNAL_ETCD, EXTERNAL_ETCD.host("etcd1")) == ()
 
 
@@ -45,9 +45,9 @@ def test_the_inventory_has_the_last_word() -> None:
 
 
 def test_ipvs_needs_modules_and_tools() -> None:
-    assert "ip_vs" in modules(site(LOCAL_IPVS, "w1"))
+    assert "ip_vs" in modules(LOCAL_IPVS, LOCAL_IPVS.host("w1"))
     assert {"ipset", "ipvsadm"} <= set(wanted_packages(LOCAL_IPVS, LOCAL_IPVS.host("w1")))
-    assert "ip_vs" not in modules(site(VIP, "w1"))
+    assert "ip_vs" not in modules(VIP, VIP.host("w1"))
 
 
 def test_proxies_are_where_the_endpoint_mode_wants_them() -> None:

@@ -9,10 +9,11 @@ from kbootstrap.components.service import unit_path
 from kbootstrap.facts.fact import Facts
 from kbootstrap.facts.ipvs import RealServer, VirtualServer, VirtualServers
 from kbootstrap.facts.units import NO_UNIT, UnitState, UnitStatus
-from kbootstrap.steps.step import Change, Paths
+from kbootstrap.steps.file import File
+from kbootstrap.steps.step import Change, Paths, Step
 from kbootstrap.steps.unit import Unit, UnitAbsent
 from kbootstrap.workflows.playbooks import builtin
-from tests.golden.sites import TOPOLOGIES, steps
+from tests.golden.sites import TOPOLOGIES, cluster, steps
 
 CLUSTER = TOPOLOGIES["lvs-dr"]
 RUNNING = replace(NO_UNIT, loaded=True, active="active", sub="running")
@@ -95,27 +96,64 @@ def test_what_of_a_real_server_is_restarted_when_it_changes(topology: str, felt:
     assert {name for name, change in due.items() if change and change.disrupts} == felt
 
 
+@pytest.mark.parametrize("topology", ["lvs-dr", "lvs-tunnel", "lvs-nat"])
+def test_a_director_s_nginx_answers_until_the_kernel_forwards(topology: str) -> None:
+    made = dict(steps(TOPOLOGIES[topology], "lb1"))["lvs"]
+    table = next(place for place, step in enumerate(made) if isinstance(step, lvs.Table))
+    gone = {step.name: place for place, step in enumerate(made) if isinstance(step, UnitAbsent)}
+    assert gone.keys() == {endpoint.UNIT, nginx.UNIT}
+    assert min(gone.values()) > table
+
+
+@pytest.mark.parametrize(("said", "seconds"), [({}, 45), ({"connection_sync": False}, 10), (None, 10)])
+def test_who_is_preferred_learns_of_idle_connections_before_it_takes_the_vip(
+    said: dict[str, object] | None, seconds: int
+) -> None:
+    settings = {"endpoint": {"mode": "external", "vip": "198.18.0.100"}}
+    tier = cluster(CLUSTER.hosts, {**settings, "load_balancer": {"preferred": "lb1", "lvs": said}})
+    made = [step for _, found in steps(tier, "lb1") for step in found]
+    config = next(step for step in made if isinstance(step, File) and step.path == keepalived.CONFIG)
+    assert f"preempt_delay {seconds}\n" in config.content.decode()
+
+
 def test_nat_goes_to_the_proxies_own_port() -> None:
-    cluster = TOPOLOGIES["lvs-nat"]
-    assert cluster.lvs is not None
-    assert {server.address for server in lvs.virtual_server(cluster, cluster.lvs).servers} == {
+    nat = TOPOLOGIES["lvs-nat"]
+    assert nat.lvs is not None
+    assert {server.address for server in lvs.virtual_server(nat, nat.lvs).servers} == {
         f"198.18.0.1{number}:6445" for number in (1, 2, 3)
     }
 
 
 @pytest.mark.parametrize(
-    ("topology", "gone"),
+    ("topology", "released", "retired"),
     [
-        ("lvs-dr", set()),
-        ("lvs-tunnel", set()),
-        ("lvs-nat", {lvs.ADDRESS_UNIT}),
-        ("load-balancers", {lvs.ADDRESS_UNIT, endpoint.UNIT, nginx.UNIT}),
-        ("vip", set()),
+        ("lvs-dr", set(), set()),
+        ("lvs-tunnel", set(), set()),
+        ("lvs-nat", {lvs.ADDRESS_UNIT}, set()),
+        ("load-balancers", {lvs.ADDRESS_UNIT}, {endpoint.UNIT, nginx.UNIT}),
+        ("vip", set(), {lvs.ADDRESS_UNIT}),
+        ("local", set(), {lvs.ADDRESS_UNIT}),
+        ("external-endpoint", set(), {lvs.ADDRESS_UNIT}),
     ],
 )
-def test_what_load_balancers_go_through_is_taken_away_only_after_their_turn(topology: str, gone: set[str]) -> None:
+def test_what_others_go_through_is_taken_away_only_after_their_turn(
+    topology: str, released: set[str], retired: set[str]
+) -> None:
     made = dict(steps(TOPOLOGIES[topology], "cp1"))
-    assert {step.name for step in made.get("retired-ways", []) if isinstance(step, UnitAbsent)} == gone
-    assert not {step.name for step in made["lvs"] if isinstance(step, UnitAbsent)} & gone
-    order = [phase.phase for phase in builtin("up").phases if {"lvs", "retired-ways"} & set(phase.components)]
-    assert order == ["endpoint", "load-balancers", "retire"]
+    assert _absent(made.get("retired-address", [])) == released
+    assert _absent(made["retired-ways"]) == retired
+    assert not _absent(made["lvs"]) & (released | retired)
+
+
+def _absent(made: list[Step]) -> set[str]:
+    return {step.name for step in made if isinstance(step, UnitAbsent)}
+
+
+def test_the_address_goes_before_daemons_need_nat_and_proxies_when_no_daemon_uses_them() -> None:
+    """With NAT nobody reaches a control-plane host that has the VIP; and its own daemons go through its own proxy."""
+    up = builtin("up")
+    waits = {component: up.waits(phase)[1] for phase in up.phases for component in phase.components}
+    phases = {component: phase.phase for phase in up.phases for component in phase.components}
+    assert waits["retired-address"] == ("load-balancers",)
+    assert phases["retired-address"] in waits["kubelet"]
+    assert waits["retired-ways"] == (phases["kubelet"],)

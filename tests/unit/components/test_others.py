@@ -1,5 +1,6 @@
 """Whether any other host answers: the script of keepalived's, with real sockets."""
 
+import re
 import socket
 import subprocess
 import threading
@@ -8,9 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import PurePosixPath
 
+from kbootstrap.components import keepalived
 from kbootstrap.components.keepalived import _Others, _others
+from kbootstrap.model.cluster import Cluster
 from kbootstrap.render.renderer import render
+from kbootstrap.steps.file import File
 from tests.golden.sites import TOPOLOGIES, site
 
 LONGEST = 5.0
@@ -111,6 +116,47 @@ def test_who_alone_can_have_the_vip_does_not_ask() -> None:
     first, *workers = (host for host in vip.hosts if host.name == "cp1" or not host.is_control_plane)
     more = [replace(workers[0], name=f"more{number}") for number in range(3)]
     assert _others(site(replace(vip, hosts=(first, *workers, *more)), "cp1")) is None
+
+
+def test_hosts_do_not_all_ask_the_same_one_at_the_same_time() -> None:
+    tier = TOPOLOGIES["load-balancers"]
+    turns = [
+        re.findall(r"PROXIES\[(.*) %", content)
+        for name in ("lb1", "lb2")
+        if (content := written(tier, name, keepalived.USEFUL_SCRIPT))
+    ]
+    assert turns == [["(EPOCHSECONDS + $1)"], ["(EPOCHSECONDS + 1 + $1)"]]
+
+
+def written(of: Cluster, name: str, path: PurePosixPath) -> str:
+    """A file of keepalived's on a host."""
+    made = [step for step in keepalived.keepalived(site(of, name)) if isinstance(step, File)]
+    return next(step.content.decode() for step in made if step.path == path)
+
+
+def slowed(of: Cluster, scale: float) -> Cluster:
+    timeouts = of.settings.timeouts.model_copy(update={"scale": scale})
+    return replace(of, settings=of.settings.model_copy(update={"timeouts": timeouts}))
+
+
+def test_slow_hosts_have_more_time_for_what_they_ask_and_are_asked() -> None:
+    slow = slowed(TOPOLOGIES["lvs-dr"], 4)
+    config, script = (written(slow, "lb1", path) for path in (keepalived.CONFIG, keepalived.USEFUL_SCRIPT))
+    assert "vrrp_rlimit_rttime 400000\n" in config
+    assert "connect_timeout 4\n" in config
+    assert "timeout 40\n" in config
+    assert "read -r -t 1.2 said" in script
+    assert "--max-time 4.0 " in script
+    assert "> 8000000))" in script
+    assert "read -r -t 0.5 _" in script, "keepalived asks every second, however slow the host is"
+    assert "--max-time 20 " in written(slowed(TOPOLOGIES["vip"], 4), "cp1", keepalived.USEFUL_SCRIPT)
+
+
+def test_no_scale_makes_the_limits_shorter() -> None:
+    plain, hasty = (
+        written(of, "lb1", keepalived.CONFIG) for of in (TOPOLOGIES["lvs-dr"], slowed(TOPOLOGIES["lvs-dr"], 0.1))
+    )
+    assert hasty == plain
 
 
 def test_kubelets_are_asked_too() -> None:

@@ -57,6 +57,21 @@ def test_what_is_special_about_a_host_is_in_it(tmp_path: Path) -> None:
     assert list(hosts["w2"].ssh.jump) == ["root@198.18.0.9:2222"]
 
 
+@pytest.mark.parametrize(("emulated", "scale"), [(False, 1), (True, 4)])
+def test_virtual_machines_have_coarse_clocks_and_emulated_ones_time(
+    tmp_path: Path, emulated: bool, scale: float
+) -> None:
+    file = tmp_path / "inventory.yml"
+    file.write_text(inventory(standard(load_balancers=2, vm=["load-balancer"]), emulated=emulated))
+    settings = load_inventory(file, environ=HOME, local=False).settings
+    assert (settings.host.max_clock_skew_seconds, settings.timeouts.scale) == (5, scale)
+
+
+def test_containers_have_the_machine_s_clock_and_speed(tmp_path: Path) -> None:
+    settings = load(tmp_path, standard()).settings
+    assert (settings.host.max_clock_skew_seconds, settings.timeouts.scale) == (1, 1)
+
+
 def test_a_lab_of_bare_hosts_has_no_inventory() -> None:
     with pytest.raises(LabError, match="no host of this lab has a role"):
         inventory(standard(control_planes=0, workers=0, bare=3))

@@ -13,7 +13,9 @@ import pytest
 
 from kbootstrap.errors import LabError
 from kbootstrap.lab import command, reach
+from kbootstrap.lab.lab import _patience
 from kbootstrap.lab.lock import locked
+from kbootstrap.lab.spec import standard
 
 
 def test_a_lock_is_for_one_at_a_time(tmp_path: Path) -> None:
@@ -113,3 +115,9 @@ def test_virtual_machines_need_more_programs(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(LabError, match="qemu-system-x86"):
         command.require_programs(vms=True)
+
+
+def test_an_emulated_sshd_has_longer_to_greet_than_that_of_a_container() -> None:
+    mixed = standard(control_planes=1, workers=0, load_balancers=2, vm=["lb1"])
+    assert _patience(mixed, ["cp1", "lb1"], 2.0) == 10.0
+    assert _patience(mixed, ["cp1", "lb2"], 2.0) == 2.0

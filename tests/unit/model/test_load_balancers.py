@@ -8,7 +8,7 @@ import pytest
 from kbootstrap.model.served_certificate import covers
 from kbootstrap.pki.authority import Authority
 from kbootstrap.pki.create import create_pki
-from kbootstrap.pki.issue import issue
+from kbootstrap.pki.issue import create_authority, issue
 from kbootstrap.pki.spec import CertificateSpec
 from tests.unit.model.worlds import HOSTS, Desk
 
@@ -205,6 +205,35 @@ def test_everything_wrong_with_certificates_is_said(desk: Desk, authority: Autho
     of_broken = [message for message in found if message.startswith("applications.broken.key")]
     assert any("can be read by others" in message for message in of_broken)
     assert any("no private key in it" in message for message in of_broken)
+
+
+def renewed(authority: Authority, began: datetime, days: int) -> Authority:
+    """The same authority with a certificate of another time."""
+    return create_authority("Outside CA", "outside", began, days, authority.key)
+
+
+@pytest.mark.parametrize(
+    ("began", "days", "said"),
+    [(-30, 20, "its certificate 2 (CN=Outside CA,O=outside) expired on"), (9, 90, "is not valid before")],
+)
+def test_a_certificate_in_between_that_is_not_valid_now(desk: Desk, began: int, days: int, said: str) -> None:
+    """Clients would refuse the chain."""
+    outside = create_authority("Outside CA", "outside", NOW, 3650)
+    write(desk.folder, outside, "shop", "shop.example.com")
+    between = renewed(outside, NOW + timedelta(days=began), days)
+    chain = (desk.folder / "shop.crt").read_bytes().replace(outside.certificate, between.certificate)
+    (desk.folder / "shop.crt").write_bytes(chain)
+    [message] = messages(desk, applications(shop=SHOP), local=True)
+    assert said in message
+
+
+def test_a_certificate_in_between_that_ends_soon_is_a_warning(desk: Desk) -> None:
+    outside = create_authority("Outside CA", "outside", NOW, 3650)
+    write(desk.folder, outside, "shop", "shop.example.com")
+    chain = (desk.folder / "shop.crt").read_bytes()
+    short = renewed(outside, NOW, 6).certificate
+    (desk.folder / "shop.crt").write_bytes(chain.replace(outside.certificate, short))
+    assert "expires in 5 days" in desk.warning(applications(shop=SHOP))
 
 
 def test_a_certificate_that_ends_soon_is_a_warning(desk: Desk, authority: Authority) -> None:

@@ -182,6 +182,7 @@ ON_HOSTS = [
     OnHosts(
         "endpoint", "test_vip_holder", {"cp1": Answer("address show", ""), "w1": Answer("address show", HOLDS_VIP)}
     ),
+    OnHosts("endpoint", "test_vip_holder", {"cp1": Answer("address show", exit_code=1, stderr="Cannot open netlink")}),
     OnHosts("hosts", "test_authority[/etc/kubernetes/pki/ca.crt]", {"w1": Answer("<.*/pki/ca.crt", DIGEST)}),
     OnHosts("hosts", "test_clocks", {"w1": Answer("^date", "1700000000.0\n")}),
 ]
@@ -344,3 +345,8 @@ def test_where_no_host_can_be_reached_nothing_passes() -> None:
     outcomes = outcomes_of(CLUSTER, cluster_suites(recorded_cluster()), {}, api="no control-plane host can be reached")
     assert failed_tests(outcomes) == {"test_access"}
     assert {outcome.verdict for outcome in outcomes} == {Verdict.FAILED, Verdict.SKIPPED}
+
+
+def test_a_host_that_cannot_say_whether_it_holds_the_vip_is_no_holder(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = healthy_hosts() | {"w1": recorded_host("w1", Answer("address show", exit_code=1, stderr="no netlink"))}
+    assert failed_tests(run(monkeypatch, hosts, recorded_kube(), ("cluster/test_endpoint.py",))) == set()

@@ -171,7 +171,7 @@ def test_a_namespace_that_stays_is_a_failure(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_an_interrupted_check_takes_its_namespace_away() -> None:
     api: Any = PlayedCluster()
-    with pytest.raises(KeyboardInterrupt), stage.staged(api, "agnhost:1"):
+    with pytest.raises(KeyboardInterrupt), stage.staged(api, "agnhost:1", 1.0):
         assert len(api.namespaces) == 1
         raise KeyboardInterrupt
     assert api.namespaces == {}
@@ -194,7 +194,7 @@ def test_what_killed_verifications_left_goes_away_and_that_of_others_stays() -> 
         namespace("precious", dead, old),
     ]
     api: Any = PlayedCluster(namespaces={item["metadata"]["name"]: item for item in left})
-    with stage.staged(api, "agnhost:1"):
+    with stage.staged(api, "agnhost:1", 1.0):
         pass
     assert set(api.namespaces) == {"kbootstrap-verify-mine", "kbootstrap-verify-theirs", "precious"}
 
@@ -202,7 +202,7 @@ def test_what_killed_verifications_left_goes_away_and_that_of_others_stays() -> 
 def test_the_namespace_is_told_when_it_does_not_go_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "GONE_SECONDS", 0.0)
     api: Any = PlayedCluster(stuck=True)
-    with pytest.raises(CheckFailed, match="still there"), stage.staged(api, "agnhost:1"):
+    with pytest.raises(CheckFailed, match="still there"), stage.staged(api, "agnhost:1", 1.0):
         pass
 
 

@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kbootstrap.model.settings import Timeouts
 from kbootstrap.verify.layout import ANYWHERE
 from kbootstrap.verify.probes import Probe, script, unanswered
 from kbootstrap.verify.reading import Listener, differing, flags, listeners, properties
@@ -49,7 +50,7 @@ def test_probes_are_repeated_until_answered_or_too_late() -> None:
         Probe("file", "good", "file:///etc/hostname", ""),
         Probe("file", "it's bad", "file:///nonsense", "x"),
     ]
-    text = script(probes).replace("+ 20 ))", "+ 0 ))", 1)
+    text = script(probes, Timeouts()).replace("+ 20 ))", "+ 0 ))", 1)
     output = shell(text).text
     assert unanswered(probes, "file", output).keys() == {"it's bad"}
     assert "nonsense" in unanswered(probes, "file", output)["it's bad"]

@@ -53,9 +53,12 @@ class RecordedHost:
     answers: Mapping[str, Sequence[Any]]
     broken: Sequence[Answer] = ()
     asked: list[str] = field(default_factory=list)
+    allowed: set[float] = field(default_factory=set)
+    """Seconds that commands were given."""
 
     def run(self, command: str, *, timeout: float = COMMAND_TIMEOUT) -> Result:
         self.asked.append(command)
+        self.allowed.add(timeout)
         for answer in self.broken:
             if re.search(answer.pattern, command):
                 if answer.lost:
@@ -65,7 +68,7 @@ class RecordedHost:
         return self._result(command, *self.answers[command])
 
     def run_script(self, script: str, *, timeout: float = COMMAND_TIMEOUT) -> Result:
-        return self.run(script)
+        return self.run(script, timeout=timeout)
 
     def _result(self, command: str, code: int, stdout: str, stderr: str) -> Result:
         return Result(self.name, command, code, stdout.encode(), stderr.encode(), 0.0)
@@ -104,7 +107,7 @@ def use_kube(monkeypatch: pytest.MonkeyPatch, api: object) -> None:
     """Makes the suites' `api` this one."""
 
     @contextmanager
-    def opened(_access: ApiAccess) -> Iterator[object]:
+    def opened(_access: ApiAccess, _scale: float = 1.0) -> Iterator[object]:
         yield api
 
     monkeypatch.setattr(kube, "opened", opened)

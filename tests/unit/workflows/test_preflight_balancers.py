@@ -14,6 +14,7 @@ from kbootstrap.facts.latency import SyncLatency
 from kbootstrap.facts.neighbours import Neighbour
 from kbootstrap.facts.ports import Listener, Listeners
 from kbootstrap.facts.reach import FullPackets, PeerPorts
+from kbootstrap.facts.services import Service
 from kbootstrap.facts.vrrp import Advert, VrrpAdverts
 from kbootstrap.model.cluster import Role
 from kbootstrap.model.load_balancer import LoadBalancer, Lvs
@@ -22,6 +23,7 @@ from kbootstrap.workflows.fitness.between import between, between_facts
 from kbootstrap.workflows.fitness.finding import Finding
 from kbootstrap.workflows.fitness.machine import machine_facts
 from kbootstrap.workflows.fitness.network import network_facts
+from kbootstrap.workflows.fitness.residents import RUNNING, VISITED, residents
 from kbootstrap.workflows.footprint import units
 from kbootstrap.workflows.preflight import findings
 from tests.unit.workflows.hosts import cluster, host, look, looks
@@ -75,6 +77,21 @@ def test_an_old_nginx_is_refused() -> None:
     assert said(os="ubuntu", os_version="24.04") == []
 
 
+@pytest.mark.parametrize("unit", ["nginx.service", "keepalived.service"])
+def test_services_that_would_take_ports_or_addresses_at_the_next_boot(unit: str) -> None:
+    """Where kbootstrap has been, its packages may have started them."""
+    lvs = LoadBalancer.model_validate({"lvs": {}})
+    behind_lvs = replace(CLUSTER, settings=CLUSTER.settings.model_copy(update={"load_balancer": lvs}))
+    theirs: dict[Fact[Any], object] = {RUNNING: (Service(unit, ours=False),)}
+    for tier in (CLUSTER, behind_lvs):
+        shown = {name: list(residents(tier, tier.host(name), look(tier, name, theirs).facts)) for name in ("lb1", "w1")}
+        assert [finding.message for finding in shown["lb1"] if finding.stops] == [
+            f"runs {unit} already, and it is not kbootstrap's"
+        ]
+        assert not any(finding.stops for finding in shown["w1"])
+    assert said(theirs | {VISITED: True}) == []
+
+
 def heard(name: str, adverts: Sequence[Advert]) -> list[Finding]:
     """What the hosts' way to each other makes of these routers."""
     member = CLUSTER.host(name)
@@ -114,11 +131,20 @@ def test_what_runs_on_a_load_balancer() -> None:
     assert not {"nginx", "keepalived"} & set(wanted_packages(CLUSTER, CLUSTER.host("cp1")))
 
 
-def test_a_kernel_without_ipvs_is_named_with_the_way_out() -> None:
-    with_lvs = SETTINGS.model_copy(update={"load_balancer": LoadBalancer(lvs=Lvs())})
+@pytest.mark.parametrize(
+    ("name", "module", "way_out"),
+    [
+        ("lb1", "ip_vs", "leave load_balancer: {lvs: …} out"),
+        ("lb1", "ip_vs_sh", "leave load_balancer: {lvs: …} out"),
+        ("cp1", "ipip", "another method than tunnel"),
+    ],
+)
+def test_a_kernel_without_what_lvs_needs_is_named_with_the_way_out(name: str, module: str, way_out: str) -> None:
+    with_lvs = SETTINGS.model_copy(update={"load_balancer": LoadBalancer(lvs=Lvs(method="tunnel", scheduler="sh"))})
     tier = replace(CLUSTER, settings=with_lvs)
-    [guard] = [fact for fact in machine_facts(tier, BALANCERS[0]) if isinstance(fact, Guard)]
-    [problem] = findings(tier, looks(tier, lb1=look(tier, "lb1", {guard: False})))
-    assert problem.message == "lb1: its kernel has no ip_vs, neither built in nor as a module"
-    assert "leave load_balancer: {lvs: …} out" in (problem.hint or "")
+    guards = [fact for fact in machine_facts(tier, tier.host(name)) if isinstance(fact, Guard)]
+    [guard] = [guard for guard in guards if guard.command.endswith(f" {module}")]
+    [problem] = findings(tier, looks(tier, **{name: look(tier, name, {guard: False})}))
+    assert problem.message == f"{name}: its kernel has no {module}, neither built in nor as a module"
+    assert way_out in (problem.hint or "")
     assert machine_facts(CLUSTER, BALANCERS[0]) == []

@@ -8,13 +8,14 @@ from kbootstrap.engine.plan import host_steps, needs
 from kbootstrap.engine.selectors import limited
 from kbootstrap.errors import InvalidInput
 from kbootstrap.facts.guard import Guard
-from kbootstrap.model.cluster import Host
+from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.model.settings import Endpoint, HostPreparation, Settings
 from kbootstrap.steps.command import Command
 from kbootstrap.steps.step import Step
 from kbootstrap.workflows.footprint import ALL_UNITS, units
 from kbootstrap.workflows.playbooks import builtin
 from kbootstrap.workflows.removal import PHASES, Removal, concerned, emptied
+from tests.golden.sites import TOPOLOGIES
 from tests.local_host import due, make, shell
 from tests.unit.workflows.hosts import VIP, cluster
 
@@ -22,13 +23,15 @@ CLUSTER = cluster(Settings(endpoint=Endpoint(vip=VIP), host=HostPreparation(swap
 EVERYTHING = Removal(kept=PurePosixPath("/var/backups/kbootstrap/run"), packages=True)
 
 
-def steps(removal: Removal = EVERYTHING) -> list[Step]:
-    host = CLUSTER.host("cp1")
-    return [step for phase in PHASES.values() for step in phase(CLUSTER, host, removal)]
+def steps(removal: Removal = EVERYTHING, of: Cluster = CLUSTER, name: str = "cp1") -> list[Step]:
+    return [step for phase in PHASES.values() for step in phase(of, of.host(name), removal)]
 
 
-def commands() -> list[Command]:
-    return [step for step in steps() if isinstance(step, Command)]
+def commands(of: Cluster = CLUSTER, name: str = "cp1") -> list[Command]:
+    return [step for step in steps(EVERYTHING, of, name) if isinstance(step, Command)]
+
+
+FORWARDING = [command for command in commands(TOPOLOGIES["lvs-dr"], "lb1") if "forward" in command.title]
 
 
 def test_the_playbook_and_the_steps_know_the_same_phases() -> None:
@@ -40,7 +43,7 @@ def test_every_unit_that_is_installed_is_stopped() -> None:
         assert set(units(CLUSTER, host)) <= set(ALL_UNITS)
 
 
-@pytest.mark.parametrize("command", commands(), ids=lambda command: command.title)
+@pytest.mark.parametrize("command", [*commands(), *FORWARDING], ids=lambda command: command.title)
 def test_scripts_and_guards_are_shell(command: Command) -> None:
     for text in (command.script, Guard.script([Guard(command.unless)])):
         result = shell(text, "-n")
@@ -50,6 +53,28 @@ def test_scripts_and_guards_are_shell(command: Command) -> None:
 def test_the_question_whether_a_host_is_ours_is_shell() -> None:
     for removal in (EVERYTHING, Removal()):
         assert shell(concerned(removal).command, "-n").ok
+
+
+def test_nftables_that_are_not_ours_stay(tmp_path: Path) -> None:
+    [command] = [command for command in commands() if "nftables" in command.title]
+    deleted = tmp_path / "deleted"
+    ours = ("kube-proxy", "kbootstrap-lvs", "kbootstrap-handover")
+    shown = "".join(f"table ip {name}\\n" for name in (*ours, "kbootstrap-handover-of-others", "filter"))
+    nft = f"nft() {{ case $1 in list) printf '{shown}' ;; delete) echo \"$4\" >>{deleted} ;; esac; }}\n"
+    assert not shell(nft + command.unless).ok
+    assert shell(nft + command.script).ok
+    assert deleted.read_text().split() == list(ours)
+
+
+def test_a_director_forwards_no_longer() -> None:
+    """Only where the API's service is in the table."""
+    [command] = FORWARDING
+    assert command.script == "ipvsadm --delete-service --tcp-service 198.18.0.100:6443"
+    for service, there in (("198.18.0.100:6443", True), ("198.18.0.100:64430", False), ("198.18.0.200:80", False)):
+        table = f"ipvsadm() {{ echo '-A -t {service} -s wlc'; }}\n"
+        guard = command.unless.replace("/proc/net/ip_vs", "/proc/self")
+        assert shell(table + guard).ok is not there
+    assert not [one for one in commands(TOPOLOGIES["lvs-dr"], "cp1") if "forward" in one.title]
 
 
 def test_data_are_kept_only_when_asked() -> None:

@@ -65,11 +65,11 @@ def view(*nodes: NodeState) -> ApiView:
 
 def facts(host: Host, changed: Mapping[Fact[Any], object] | None = None) -> Facts:
     """A host of a healthy cluster; cp1 holds the VIP."""
-    found: dict[Fact[Any], object] = {fact: _good(host, fact) for fact in status_facts(CLUSTER, host)}
+    found: dict[Fact[Any], object] = {fact: good(host, fact) for fact in status_facts(CLUSTER, host)}
     return Facts(found | dict(changed or {}))
 
 
-def _good(host: Host, fact: Fact[Any]) -> object:
+def good(host: Host, fact: Fact[Any]) -> object:
     match fact:
         case Identity():
             addresses = [f"{host.address}/24", *([f"{VIP}/32"] if host.name == "cp1" else [])]

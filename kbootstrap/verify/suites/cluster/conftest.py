@@ -10,4 +10,4 @@ from kbootstrap.verify.everywhere import Everywhere
 @pytest.fixture(scope="session")
 def etcd(hosts: Everywhere, cluster: Cluster) -> EtcdCluster:
     """etcd as its members see it."""
-    return ask(hosts, [host.name for host in cluster.etcd_members])
+    return ask(hosts, cluster)

@@ -4,6 +4,7 @@ import base64
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from shlex import quote
 
 from cryptography import x509
@@ -11,16 +12,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kbootstrap.model.applications import HTTP_PORT, HTTPS_PORT, Application
 from kbootstrap.model.cluster import Cluster
+from kbootstrap.verify.asking import ANSWER_SECONDS
 from kbootstrap.verify.everywhere import Everywhere
 from kbootstrap.verify.layout import is_real_server
 
-SECONDS = 5
 MOVED = "308"
 NOBODY = ("502", "504")
 """What Nginx says when no worker accepts a connection, or none answers (its ngx_http_proxy_module)."""
 TROUBLE = {
     "7": "nobody listens there",
-    "28": f"no answer within {SECONDS} s",
+    "28": "no answer in time",
     "35": "TLS is refused",
     "90": "it has another key than the inventory's certificate",
 }
@@ -55,22 +56,24 @@ def test_answers(hosts: Everywhere, cluster: Cluster, application: str) -> None:
 
 
 def _requests(cluster: Cluster, application: Application) -> Iterator[tuple[str, Request]]:
+    seconds = cluster.settings.timeouts.scaled(ANSWER_SECONDS)
+    curl = partial(_curl, seconds)
     for vip in cluster.vips:
         if application.port is not None:
-            opened = f"timeout {SECONDS} bash -c ': </dev/tcp/{vip}/{application.port}' 2>/dev/null"
+            opened = f"timeout {seconds} bash -c ': </dev/tcp/{vip}/{application.port}' 2>/dev/null"
             yield f"{vip}:{application.port}", Request(opened)
         for name in application.server_names:
             host = name.replace("*", "kbootstrap-verify")
             if application.protocol == "https":
-                yield f"https://{host} at {vip}", Request(_curl("https", host, vip, HTTPS_PORT, *_pinned(application)))
+                yield f"https://{host} at {vip}", Request(curl("https", host, vip, HTTPS_PORT, *_pinned(application)))
             if application.protocol == "http":
-                yield f"http://{host} at {vip}", Request(_curl("http", host, vip, HTTP_PORT))
+                yield f"http://{host} at {vip}", Request(curl("http", host, vip, HTTP_PORT))
             elif application.redirect:
-                yield f"http://{host} at {vip}", Request(_curl("http", host, vip, HTTP_PORT), MOVED)
+                yield f"http://{host} at {vip}", Request(curl("http", host, vip, HTTP_PORT), MOVED)
 
 
-def _curl(scheme: str, host: str, vip: object, port: int, *options: str) -> str:
-    words = ("--silent", "--output", "/dev/null", "--max-time", str(SECONDS), "--write-out", "%{http_code}", *options)
+def _curl(seconds: int, scheme: str, host: str, vip: object, port: int, *options: str) -> str:
+    words = ("--silent", "--output", "/dev/null", "--max-time", str(seconds), "--write-out", "%{http_code}", *options)
     return f"curl {' '.join(map(quote, words))} --resolve {host}:{port}:{vip} {scheme}://{host}/"
 
 

@@ -23,6 +23,7 @@ EXPECTATIONS: dict[str, Any] = {
     "secret": layout.secrets,
     "folder": layout.folders,
     "apiserver_flag": layout.apiserver_flags,
+    "real_server": layout.real_servers,
 }
 """A test that asks for one of these runs once for each that the host should have."""
 
@@ -44,4 +45,5 @@ def subject(request: pytest.FixtureRequest) -> Host:
 @pytest.fixture(scope="session")
 def host(request: pytest.FixtureRequest) -> Remote:
     """The host as testinfra has it."""
-    return host_over(request.config.stash[REMOTES][request.config.stash[JOB].subject])
+    job = request.config.stash[JOB]
+    return host_over(request.config.stash[REMOTES][job.subject], job.cluster.settings.timeouts.scale)

@@ -5,20 +5,20 @@ from testinfra.host import Host as Remote
 
 from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.pki import paths
+from kbootstrap.verify.asking import limit, status_code
 from kbootstrap.verify.layout import Flag
 from kbootstrap.verify.reading import flags
 
 HEALTH = ("/livez", "/readyz", "/healthz")
 FORBIDDEN = ("/", "/api", "/apis", "/version", "/metrics", "/openapi/v2", "/api/v1/secrets", "/logs", "/debug/pprof/")
 
-CURL = "curl --silent --max-time 5 --output /dev/null --write-out '%{http_code}'"
 REFUSED = ("401", "403")
 
 
 def test_ready(host: Remote, subject: Host, cluster: Cluster) -> None:
     """The apiserver is ready at the host's own address."""
     url = f"https://{subject.address}:{cluster.settings.endpoint.port}/readyz?verbose"
-    answer = host.run(f"curl --silent --show-error --max-time 5 --cacert {paths.CA_CERTIFICATE} '{url}'")
+    answer = host.run(f"curl --silent --show-error {limit(cluster)} --cacert {paths.CA_CERTIFICATE} '{url}'")
     assert answer.succeeded, "it does not answer; on the host: journalctl -u kube-apiserver"
     failing = [line for line in answer.stdout.splitlines() if line.startswith("[-]")]
     assert failing == [], "it is not ready"
@@ -28,7 +28,7 @@ def test_ready(host: Remote, subject: Host, cluster: Cluster) -> None:
 def test_anonymous(host: Remote, subject: Host, cluster: Cluster) -> None:
     """The apiserver tells strangers whether it is well, and nothing else."""
     base = f"https://{subject.address}:{cluster.settings.endpoint.port}"
-    answers = _codes(host, {path: f"{base}{path}" for path in (*HEALTH, *FORBIDDEN)})
+    answers = _codes(host, cluster, {path: f"{base}{path}" for path in (*HEALTH, *FORBIDDEN)})
     silent = {path: answers[path] for path in HEALTH if answers[path] in (*REFUSED, "000")}
     assert silent == {}, "load balancers cannot ask whether it is well"
     open_paths = {path: answers[path] for path in FORBIDDEN if answers[path] not in REFUSED}
@@ -36,11 +36,11 @@ def test_anonymous(host: Remote, subject: Host, cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("daemon", ["kube-controller-manager", "kube-scheduler"])
-def test_daemon(host: Remote, daemon: str) -> None:
+def test_daemon(host: Remote, cluster: Cluster, daemon: str) -> None:
     """The daemon is well, and tells strangers nothing."""
     port = {"kube-controller-manager": 10257, "kube-scheduler": 10259}[daemon]
     base = f"https://127.0.0.1:{port}"
-    answers = _codes(host, {"/healthz": f"{base}/healthz", "/metrics": f"{base}/metrics"})
+    answers = _codes(host, cluster, {"/healthz": f"{base}/healthz", "/metrics": f"{base}/metrics"})
     assert answers["/healthz"] == "200", f"on the host: journalctl -u {daemon}"
     assert answers["/metrics"] in REFUSED, "its metrics, asked for by a stranger"
 
@@ -63,7 +63,7 @@ def test_audit_log(host: Remote, cluster: Cluster) -> None:
     assert f"{file.user} {file.mode:04o}" == "root 0600", "it can be read too widely"
 
 
-def _codes(host: Remote, urls: dict[str, str]) -> dict[str, str]:
+def _codes(host: Remote, cluster: Cluster, urls: dict[str, str]) -> dict[str, str]:
     """The HTTP status by key; 000 where there was no answer."""
-    probes = "\n".join(f"{CURL} --insecure '{url}'; echo" for url in urls.values())
+    probes = "\n".join(f"{status_code(cluster)} --insecure '{url}'; echo" for url in urls.values())
     return dict(zip(urls, host.run(probes).stdout.split(), strict=True))

@@ -4,7 +4,7 @@ import pytest
 from testinfra.host import Host as Remote
 
 from kbootstrap.model.cluster import Cluster, Host
-from kbootstrap.pki import paths
+from kbootstrap.verify.asking import readyz
 from kbootstrap.verify.layout import has_proxy
 
 SHOW = """\
@@ -21,14 +21,14 @@ busy host is not broken. What is out for planned work stays out.
 
 def test_endpoint(host: Remote, subject: Host, cluster: Cluster) -> None:
     """The API answers where the host's daemons look for it."""
-    assert _asked(host, cluster.api_server_for(subject)) == "ok", "see `kbootstrap status`: who holds the VIP?"
+    assert readyz(host, cluster, cluster.api_server_for(subject)) == "ok", "see `kbootstrap status`: who holds the VIP?"
 
 
 def test_proxy(host: Remote, subject: Host, cluster: Cluster) -> None:
     """The host's own proxy leads to an apiserver that is ready."""
     if not has_proxy(cluster, subject):
         pytest.skip("the host has none")
-    answer = _asked(host, f"127.0.0.1:{cluster.settings.endpoint.port}")
+    answer = readyz(host, cluster, f"127.0.0.1:{cluster.settings.endpoint.port}")
     assert answer == "ok", "on the host: journalctl -u kube-endpoint-nginx"
 
 
@@ -40,10 +40,3 @@ def test_proxied(host: Remote, subject: Host, cluster: Cluster) -> None:
     shown = host.run(SHOW).stdout.splitlines()
     states = dict(line.split("\t")[:2] for line in shown)
     assert states == wanted, "on the host: journalctl -u kube-endpoint-watch"
-
-
-def _asked(host: Remote, server: str) -> str:
-    answer = host.run(
-        f"curl --silent --show-error --fail --max-time 5 --cacert {paths.CA_CERTIFICATE} https://{server}/readyz"
-    )
-    return str(answer.stdout or answer.stderr).strip()

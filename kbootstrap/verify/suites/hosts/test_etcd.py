@@ -2,20 +2,21 @@
 
 from testinfra.host import Host as Remote
 
-from kbootstrap.model.cluster import Host
+from kbootstrap.model.cluster import Cluster, Host
+from kbootstrap.verify.asking import etcdctl, limit
 
 
-def test_healthy(host: Remote) -> None:
+def test_healthy(host: Remote, cluster: Cluster) -> None:
     """The member answers a read that needs a quorum."""
-    health = host.run("/usr/local/bin/etcdctl --command-timeout=5s endpoint health")
+    health = host.run(f"{etcdctl(cluster)} endpoint health")
     assert health.succeeded, "etcd has no quorum, or the member is not part of it; on the host: journalctl -u etcd"
 
 
-def test_clients_need_a_certificate(host: Remote, subject: Host) -> None:
+def test_clients_need_a_certificate(host: Remote, subject: Host, cluster: Cluster) -> None:
     """Nobody without a certificate of etcd's authority gets in."""
     answers = {
         port: host.run(
-            f"curl --silent --insecure --max-time 5 --output /dev/null https://{subject.address}:{port}/version"
+            f"curl --silent --insecure {limit(cluster)} --output /dev/null https://{subject.address}:{port}/version"
         ).rc
         for port in (2379, 2380)
     }

@@ -6,6 +6,7 @@ import pytest
 
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.verify import manifests
+from kbootstrap.verify.asking import ANSWER_SECONDS
 from kbootstrap.verify.everywhere import Everywhere
 from kbootstrap.verify.kube import Kube
 from kbootstrap.verify.probes import DEADLINE_SECONDS, Probe, Probed, script
@@ -13,8 +14,6 @@ from kbootstrap.verify.session import JOB
 from kbootstrap.verify.stage import Pod, Pods, Stage, of_each, running_pods, staged
 
 PORT = manifests.PORT
-
-FIND_THE_API = ("/agnhost", "connect", "--timeout=5s", "kubernetes.default.svc:443")
 
 
 @pytest.fixture(scope="session")
@@ -24,9 +23,9 @@ def image_problems(request: pytest.FixtureRequest) -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="session")
-def stage(api: Kube, request: pytest.FixtureRequest) -> Iterator[Stage]:
+def stage(api: Kube, cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Stage]:
     """The namespace of the checks; taken away when they end, however they end."""
-    with staged(api, request.config.stash[JOB].image) as stage:
+    with staged(api, request.config.stash[JOB].image, cluster.settings.timeouts.scale) as stage:
         yield stage
 
 
@@ -44,9 +43,11 @@ def logs(api: Kube, stage: Stage, pods: Pods) -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="session")
-def executions(api: Kube, stage: Stage, pods: Pods) -> Mapping[str, str]:
+def executions(api: Kube, stage: Stage, cluster: Cluster, pods: Pods) -> Mapping[str, str]:
     """How a command ended that connects to the API by its name, in every pod, by node."""
-    return of_each(pods, lambda pod: api.run(stage.namespace, pod.name, FIND_THE_API))
+    limit = f"--timeout={cluster.settings.timeouts.scaled(ANSWER_SECONDS)}s"
+    find = ("/agnhost", "connect", limit, "kubernetes.default.svc:443")
+    return of_each(pods, lambda pod: api.run(stage.namespace, pod.name, find))
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +56,7 @@ def probed(cluster: Cluster, stage: Stage, pods: Pods, hosts: Everywhere) -> Pro
     probes = {
         name: _probes(cluster, stage, pods.ready, pod) for name, pod in pods.ready.items() if name in hosts.remotes
     }
-    scripts = {name: script(wanted) for name, wanted in probes.items()}
+    scripts = {name: script(wanted, cluster.settings.timeouts) for name, wanted in probes.items()}
     return Probed(probes, hosts.run_each(scripts, seconds=DEADLINE_SECONDS + 30))
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.verify import manifests
+from kbootstrap.verify.asking import etcdctl
 from kbootstrap.verify.everywhere import Everywhere
 from kbootstrap.verify.stage import Stage
 
@@ -16,7 +17,7 @@ def test_encryption_at_rest(stage: Stage, hosts: Everywhere, cluster: Cluster) -
         pytest.skip("the inventory turns it off")
     members = [host.name for host in cluster.etcd_members if host.name in hosts.remotes]
     key = f"/registry/secrets/{stage.namespace}/{manifests.SECRET}"
-    stored = f"/usr/local/bin/etcdctl --command-timeout=5s get --print-value-only {key}"
+    stored = f"{etcdctl(cluster)} get --print-value-only {key}"
     read = hosts.run(f"{stored} | head --bytes={len(ENCRYPTED)} | tr --complement '[:print:]' '.'", members[:1])
     assert list(read.values()) == [ENCRYPTED], "the beginning of what is stored"
 
