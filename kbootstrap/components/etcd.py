@@ -117,6 +117,7 @@ def _service(site: Site) -> list[Step]:
         command=(str(ETCD.program()), *_arguments(site)),
         limit_nofile=site.cluster.settings.systemd.limit_nofile,
         type="notify",
+        environment=site.cluster.settings.etcd.environment,
         environment_file=INITIAL_CLUSTER,
         before_start=(str(GUARD),),
         after_start=(f"+/usr/bin/touch {MEMBER_MARKER}",),

@@ -135,6 +135,7 @@ def _service(site: Site) -> list[Step]:
         limit_nofile=settings.systemd.limit_nofile,
         type="notify",
         after=(etcd.UNIT,),
+        environment=settings.kube_apiserver.environment,
         start_seconds=START_SECONDS,
         stop_seconds=settings.kube_apiserver.shutdown_delay_seconds + STOP_MARGIN_SECONDS,
         oom_score=CRITICAL_POD_OOM_SCORE,

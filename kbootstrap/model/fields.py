@@ -4,7 +4,7 @@ import re
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, NetmaskValueError
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StringConstraints, WithJsonSchema
 
 from kbootstrap.model.nodes import Plain
 from kbootstrap.model.versions import Version
@@ -158,6 +158,7 @@ AddressRange = Annotated[IPv4Network, BeforeValidator(_network)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 ScalarText = Annotated[str, WithJsonSchema(_SCALAR)]
 Args = dict[Annotated[str, AfterValidator(flag_name)], ScalarText]
+Environment = dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ScalarText]
 FreeForm = Annotated[dict[str, Any], BeforeValidator(_free)]
 ReleasedVersion = Annotated[
     Version, PlainValidator(_version), WithJsonSchema({"type": "string", "pattern": r"^v?\d+\.\d+\.\d+$"})

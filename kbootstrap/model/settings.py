@@ -21,6 +21,7 @@ from kbootstrap.model.fields import (
     DnsLabel,
     DnsName,
     Duration,
+    Environment,
     FreeForm,
     NonEmpty,
     Port,
@@ -123,6 +124,7 @@ class Etcd(Section):
     )
     auto_compaction: Duration = Field("8h", description="history kept, etcd's periodic mode")
     extra_args: Args = Field({}, description="further flags, without dashes")
+    environment: Environment = Field({}, description="of the process, e.g. GOGC: 200 for less work and more memory")
 
 
 class ApiServer(Section):
@@ -130,6 +132,7 @@ class ApiServer(Section):
 
     extra_sans: tuple[DnsName, ...] = Field((), description="further names and addresses in its certificate")
     extra_args: Args = Field({}, description="further flags, without dashes")
+    environment: Environment = Field({}, description="of the process, e.g. GOGC: 200 for less work and more memory")
     audit_log_days: Annotated[int, Field(ge=0)] = Field(30, description="0 turns the audit log off")
     encryption: Literal["secretbox", "none"] = Field("secretbox", description="of Secrets at rest")
     shutdown_delay_seconds: Annotated[int, Field(ge=0, le=120)] = Field(
