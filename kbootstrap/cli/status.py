@@ -98,12 +98,13 @@ def show_troubles(wrong: "list[Trouble]", console: Console) -> None:
 
 def _endpoint(found: "Status") -> Iterator[str]:
     endpoint = found.endpoint
+    asked = len(endpoint.answered) + len(endpoint.failed)
     if not found.hosts_read:
         yield f"{UNKNOWN} {escape(endpoint.address)}: no host can be asked"
     elif endpoint.seconds is None:
-        yield f"{BAD} {escape(endpoint.address)} answers none of {len(found.hosts_read)} hosts"
+        yield f"{BAD} {escape(endpoint.address)} answers none of {asked} hosts"
     else:
-        all_of_them = f"{len(endpoint.answered)} of {len(found.hosts_read)} hosts"
+        all_of_them = f"{len(endpoint.answered)} of {asked} hosts"
         mark = BAD if endpoint.failed else GOOD
         yield f"{mark} {escape(endpoint.address)} answers {all_of_them} in {endpoint.seconds * 1000:.0f} ms"
     if found.vip is not None:
