@@ -31,15 +31,16 @@ DIRECTORS = ["lb1", "lb2"]
 
 ADVERT_SECONDS = 0.4
 """Between VRRP's announcements: a holder that is silent for three is gone, and emulated ones stall."""
-PROBE_SECONDS = 0.5
-"""Between two requests of a client: at twenty a second they take all that emulated directors have."""
+PROBE_SECONDS = 0.25
+"""Between two requests of a client: at twenty a second for each name they take all that emulated directors have."""
 PROBES = ("--probe-rate", "10")
 """Emulated directors take most of two processors for so many connections."""
 UP_SECONDS = 1800
 """Emulated directors install packages as slowly as they do everything else."""
 SCALE = 4
 
-LOST_POWER_SECONDS = 3.0
+LOST_POWER_SECONDS = 2.0
+"""What a director's loss may cost; the drills allow it, too."""
 HAND_OVER_SECONDS = 3.0
 """VRRP takes three announcements and a little more, 1.2 s, or 0.1 to 0.65 s; the next request comes after
 PROBE_SECONDS; emulated directors take some more."""
