@@ -16,7 +16,9 @@ from tests.golden.sites import TOPOLOGIES, site
 
 
 @pytest.mark.parametrize(
-    ("component", "unit"), [(etcd, "etcd.service"), (kube_apiserver, "kube-apiserver.service")], ids=str
+    ("component", "unit"),
+    [(etcd, "etcd.service"), (kube_apiserver, "kube-apiserver.service")],
+    ids=["etcd", "kube-apiserver"],
 )
 def test_it_is_in_the_unit(component: Callable[[Site], Sequence[Step]], unit: str) -> None:
     cluster = TOPOLOGIES["vip"]
