@@ -169,6 +169,8 @@ def sysctls(cluster: Cluster, host: Host) -> tuple[Sysctl, ...]:
             "kernel.panic_on_oops": "1",
             "vm.overcommit_memory": "1",
         }
+    if host.is_etcd:
+        wanted["net.ipv4.tcp_thin_linear_timeouts"] = "1"
     if holds_vip(cluster, host):
         wanted["net.ipv4.ip_nonlocal_bind"] = "1"
     if is_real_server(cluster, host):

@@ -33,7 +33,8 @@ def test_only_hosts_that_may_hold_the_vip_bind_foreign_addresses() -> None:
 
 
 def test_hosts_for_etcd_alone_are_not_made_routers() -> None:
-    assert sysctls(EXTERNAL_ETCD, "etcd1") == {}
+    assert set(sysctls(EXTERNAL_ETCD, "etcd1")) == {"net.ipv4.tcp_thin_linear_timeouts"}
+    assert "net.ipv4.tcp_thin_linear_timeouts" not in sysctls(EXTERNAL_ETCD, "cp1")
     assert modules(EXTERNAL_ETCD, EXTERNAL_ETCD.host("etcd1")) == ()
     assert wanted_packages(EXTERNAL_ETCD, EXTERNAL_ETCD.host("etcd1")) == ()
 
