@@ -11,7 +11,7 @@ from kbootstrap.drills.measure import EDGE, excused, jitter, longest_outage, los
 from kbootstrap.drills.result import DrillResult, Jitter, Kind, Measured, Verdict
 from kbootstrap.drills.steady import BASELINE_SECONDS
 from kbootstrap.engine.lock import Owner
-from kbootstrap.errors import KbootstrapError
+from kbootstrap.errors import HostsFailed, KbootstrapError
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.probes.kinds import kind_of
 from kbootstrap.probes.recording import Observation
@@ -128,4 +128,6 @@ def _over(measured: Measured) -> str:
 
 
 def said(error: KbootstrapError) -> str:
-    return "\n".join(part for part in (str(error), error.output) if part)
+    """An error in words, with what was printed; of several hosts, each one's."""
+    failures = error.failures if isinstance(error, HostsFailed) else ()
+    return "\n".join(part for part in (str(error), error.output, *map(said, failures)) if part)

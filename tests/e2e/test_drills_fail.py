@@ -89,18 +89,6 @@ def test_no_backup_can_be_made(bed: Bed, identity: Path) -> None:
     assert [moment for moment in result["moments"] if moment["kind"] == "fault"] == []
 
 
-def test_etcd_waits_for_every_lost_packet(bed: Bed) -> None:
-    """TCP sends again after 200 ms at the least, or as soon as it can tell; here after 5 s."""
-    own = "ip -4 route show proto kernel scope link dev eth0"
-    slow = "sysctl -qw net.ipv4.tcp_early_retrans=0 net.ipv4.tcp_sack=0 net.ipv4.tcp_recovery=0"
-    bed.on_all(f"{slow}; ip route change $({own}) dev eth0 rto_min 5s", bed.control_planes)
-    try:
-        require_failed(bed, "network-loss", says=r"(reads|writes): .* s, and 2 s are allowed")
-    finally:
-        quick = "sysctl -qw net.ipv4.tcp_early_retrans=3 net.ipv4.tcp_sack=1 net.ipv4.tcp_recovery=1"
-        bed.on_all(f"{quick}; ip route change $({own} | sed 's/rto_min [^ ]*//') dev eth0", bed.control_planes)
-
-
 def test_etcd_waits_ten_seconds_for_its_leader(bed: Bed) -> None:
     with restarted(bed, f"sed -i 's/--election-timeout=[0-9]*/--election-timeout=10000/' {ETCD}", ETCD):
         require_failed(bed, "etcd-leader-kill", says=r"writes: .* s, and 2 s are allowed")

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from kbootstrap.drills.measure import EDGE, READS, outage, unfelt
 from kbootstrap.drills.result import Jitter, Kind, Verdict
-from kbootstrap.drills.story import busy, judged
+from kbootstrap.drills.story import busy, judged, said
+from kbootstrap.errors import CommandFailed, HostsFailed
 from kbootstrap.probes.ledger import Verdict as Reading
 from kbootstrap.probes.spec import object_name
 from tests.unit.drills.stage import Stage, drill, observation, track
@@ -44,3 +45,8 @@ def test_what_may_be_lost_is_counted_whatever_the_verdict() -> None:
     result = judged(story)
     assert (result.verdict, result.excused) == (Verdict.FAILED, 1)
     assert any("1 acknowledged writes are not in the API" in problem for problem in result.problems)
+
+
+def test_of_several_hosts_that_failed_each_has_its_reason() -> None:
+    both = HostsFailed("2 hosts failed", [CommandFailed("no", host=host, output=f"{host}!") for host in ("cp1", "cp2")])
+    assert said(both).splitlines() == ["2 hosts failed", "cp1: no", "cp1!", "cp2: no", "cp2!"]
