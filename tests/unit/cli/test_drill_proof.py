@@ -13,7 +13,6 @@ from kbootstrap.drills import runner
 from kbootstrap.drills.result import DrillResult, Verdict
 from kbootstrap.verify.report import Finding, Outcome, Report
 from kbootstrap.verify.report import Verdict as Found
-from tests.unit.model.worlds import GOOD
 
 PASSED = Outcome("cp1", "units", "test_unit", "the unit runs", Found.PASSED, 0.1)
 FAILED = Outcome("cp1", "units", "test_unit", "the unit runs", Found.FAILED, 0.1, Finding("it does not"))
@@ -40,14 +39,6 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(drill_proof, "_verified", made.verified)
     monkeypatch.setattr(runner, "run_drill", made.run_drill)
     return made
-
-
-@pytest.fixture
-def inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    file = tmp_path / "inventory.yml"
-    file.write_text(GOOD)
-    return str(file)
 
 
 def results(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:

@@ -17,19 +17,10 @@ from kbootstrap.model.cluster import Sudo
 from kbootstrap.workflows.timers import RemoteSystemd
 from tests.fakes import FakeConnection
 from tests.unit.drills.reports.made import suite
-from tests.unit.model.worlds import GOOD
 from tests.unit.workflows.hosts import cluster
 
 RUN = "20261121-100000-abcd"
 ALLOWED = ("--yes-break-production", "demo")
-
-
-@pytest.fixture
-def inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    file = tmp_path / "inventory.yml"
-    file.write_text(GOOD)
-    return str(file)
 
 
 @pytest.fixture
