@@ -18,7 +18,7 @@ def verified_before(cluster: "Cluster", emit: "Sink") -> "Report":
     if not report.ok:
         raise PreflightFailed(
             "the hosts are not as the inventory says, so no drill is begun",
-            [Problem(f"{one.subject}: {one.suite}: {one.title}") for one in report.failures],
+            [Problem(failure) for failure in _failures(report)],
             hint="`kbootstrap verify` tells more; --no-verify drills all the same",
         )
     return report
@@ -30,7 +30,7 @@ def verified_after(cluster: "Cluster", before: "Report", last: "DrillResult", em
 
     after = _verified(cluster, emit)
     counts = f"{_passed(before)} tests of `verify` passed before the drills, {_passed(after)} after them"
-    problems = tuple(f"after the drills: {one.subject}: {one.suite}: {one.title}" for one in after.failures)
+    problems = tuple(f"after the drills: {failure}" for failure in _failures(after))
     failed = problems and last.verdict is Verdict.PASSED
     return replace(
         last,
@@ -46,6 +46,10 @@ def _verified(cluster: "Cluster", emit: "Sink") -> "Report":
 
     verification.prepare()
     return verification.verify_cluster(cluster, verification.scope(cluster, (), live=False), emit)
+
+
+def _failures(report: "Report") -> list[str]:
+    return [f"{one.subject}: {one.suite}: {one.title}" for one in report.failures]
 
 
 def _passed(report: "Report") -> int:

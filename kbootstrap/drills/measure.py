@@ -67,10 +67,14 @@ def _felt(limit: Limit, course: Course) -> Measured:
     The silence includes what answers take anyway. Where no request may fail, it does not count. None when an outage did
     not end, or when none of the requests was sent.
     """
-    tracks = [track for track in course.seen.samples.tracks if kinds.kind_of(track.name) in limit.probes]
-    felt = [_felt_by(track, limit, course) for track in tracks if track.requests]
+    felt = [_felt_by(track, limit, course) for track in sent(course.seen, limit.probes)]
     none = Measured(limit, None, "none of them was sent")
     return max(felt, key=lambda one: math.inf if one.seconds is None else one.seconds, default=none)
+
+
+def sent(seen: Observation, probes: Sequence[str]) -> list[Track]:
+    """What these probes have sent, wherever from."""
+    return [track for track in seen.samples.tracks if kinds.kind_of(track.name) in probes and track.requests]
 
 
 def _felt_by(track: Track, limit: Limit, course: Course) -> Measured:
@@ -86,11 +90,11 @@ def _felt_by(track: Track, limit: Limit, course: Course) -> Measured:
 
 def longest_outage(course: Course) -> float | None:
     """What requests of the API felt, whatever may be allowed; infinite when it did not end, None without requests."""
-    found = _felt(Limit("requests of the API", math.inf, (*READS, *WRITES)), course)
-    sent = any(
-        kinds.kind_of(track.name) in found.limit.probes and track.requests for track in course.seen.samples.tracks
-    )
-    return (math.inf if found.seconds is None else found.seconds) if sent else None
+    probes = (*READS, *WRITES)
+    if not sent(course.seen, probes):
+        return None
+    found = _felt(Limit("requests of the API", math.inf, probes), course)
+    return math.inf if found.seconds is None else found.seconds
 
 
 def _told(track: Track, felt: Sequence[Outage]) -> str:
@@ -201,13 +205,13 @@ def failed_since(tracks: Sequence[Track], since: float) -> list[str]:
 
 def excused(seen: Observation, kept_until: float | None) -> int:
     """How many acknowledged writes are missing that may be: they are younger than what was restored."""
-    late = _acknowledged_after(seen, kept_until) if kept_until is not None else frozenset[str]()
+    late = _acknowledged_after(seen, kept_until)
     return max((len(late.intersection(reading.lost)) for reading in seen.ledgers), default=0)
 
 
 def losses(seen: Observation, kept_until: float | None = None) -> list[str]:
     """What the readings back say against the ledger. With `kept_until`, what was acknowledged later may be missing."""
-    late = _acknowledged_after(seen, kept_until) if kept_until is not None else frozenset[str]()
+    late = _acknowledged_after(seen, kept_until)
     return [problem for reading in seen.ledgers for problem in _loss(reading, late)]
 
 
@@ -257,7 +261,9 @@ def _loss(reading: Reading, late: frozenset[str]) -> list[str]:
     return []
 
 
-def _acknowledged_after(seen: Observation, moment: float) -> frozenset[str]:
+def _acknowledged_after(seen: Observation, moment: float | None) -> frozenset[str]:
+    if moment is None:
+        return frozenset()
     return frozenset(
         object_name(track.name, serial)
         for track in seen.samples.tracks

@@ -2,18 +2,17 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from kbootstrap.drills.chronicle import Chronicle
 from kbootstrap.drills.drill import Course, Drill
-from kbootstrap.drills.measure import EDGE, excused, jitter, longest_outage, losses, slow, watched
+from kbootstrap.drills.measure import EDGE, excused, jitter, longest_outage, losses, sent, slow, watched
 from kbootstrap.drills.result import DrillResult, Jitter, Kind, Measured, Verdict
 from kbootstrap.drills.steady import BASELINE_SECONDS
 from kbootstrap.engine.lock import Owner
 from kbootstrap.errors import HostsFailed, KbootstrapError
 from kbootstrap.model.cluster import Cluster
-from kbootstrap.probes.kinds import kind_of
 from kbootstrap.probes.recording import Observation
 
 
@@ -35,8 +34,6 @@ class Story:
     setting: Mapping[str, str] = field(default_factory=dict)
     cut: bool = False
     kept_until: float | None = None
-    felt: float | None = None
-    excused: int = 0
     seen: Observation | None = None
     verdict: Verdict | None = None
     """None until it is judged."""
@@ -58,8 +55,6 @@ class Story:
             jitter=tuple(before),
             setting=self.setting,
             seen=self.seen,
-            felt=self.felt,
-            excused=self.excused,
         )
 
 
@@ -69,9 +64,8 @@ def judged(story: Story) -> DrillResult:
     if seen is None:
         raise AssertionError("a drill that was not refused was observed")
     course = Course(story.chronicle.moments(), seen, story.reached, story.waiting)
-    story.felt, story.excused = longest_outage(course), excused(seen, story.kept_until)
     measured = [rule.measure(rule.limit, course) for rule in drill.budget(story.cluster)]
-    unsent = [one for one in measured if one.limit.probes == EDGE and one.seconds is None and not _sent(seen, EDGE)]
+    unsent = [one for one in measured if one.limit.probes == EDGE and one.seconds is None and not sent(seen, EDGE)]
     story.remarks += [f"{one.limit.what}: not measured, for none of them answered before" for one in unsent]
     measured = [one for one in measured if one not in unsent]
     for one in measured:
@@ -90,11 +84,8 @@ def judged(story: Story) -> DrillResult:
     before = _before(story.chronicle, seen)
     story.remarks += busy(before)
     story.verdict = Verdict.CUT_SHORT if story.cut else Verdict.FAILED if story.problems else Verdict.PASSED
-    return story.result(story.verdict, measured, before)
-
-
-def _sent(seen: Observation, probes: Sequence[str]) -> bool:
-    return any(track.requests for track in seen.samples.tracks if kind_of(track.name) in probes)
+    result = story.result(story.verdict, measured, before)
+    return replace(result, felt=longest_outage(course), excused=excused(seen, story.kept_until))
 
 
 def _before(chronicle: Chronicle, seen: Observation) -> tuple[Jitter, ...]:
