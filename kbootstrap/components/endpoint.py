@@ -39,6 +39,8 @@ class Program:
     once, and somebody else is not silent: a host without power is out within 3.3 s. A good answer between the two
     makes no difference, but two of them do: etcd on a full disk starts anew every two seconds, and its apiserver is
     ready for moments.
+    The connections to a host that does not even take new ones end then: who had one to a control plane without power
+    waited until it gave up by itself, and an idle watch noticed nothing.
     One that says no is out within 1.3 s, if another says yes. (An apiserver whose etcd member is down says so within
     2.3 s, see kube_apiserver.ETCD_ANSWER.)
 
@@ -104,8 +106,9 @@ def watch(site: Site) -> list[Step]:
         limit_nofile=1024,
         stop_seconds=5,
         oom_score=NODE_OOM_SCORE,
-        # On a busy host a slow watcher would find everybody else slow. It writes in /run, which `strict` forbids.
-        options={"Nice": "-5", **CONFINED, "ProtectSystem": "full"},
+        # On a busy host a slow watcher would find everybody else slow. It ends connections (sock_diag(7)) and writes
+        # in /run, which `strict` forbids.
+        options={"Nice": "-5", **CONFINED, "CapabilityBoundingSet": "CAP_NET_ADMIN", "ProtectSystem": "full"},
     )
     return [service.file(UNIT), Unit(UNIT, (unit_path(UNIT), PROGRAM, SERVERS))]
 

@@ -3,6 +3,7 @@
 from kbootstrap.drills.drill import Drill
 from kbootstrap.drills.faults import (
     apiserver,
+    control_plane,
     disk,
     endpoint,
     etcd,
@@ -31,7 +32,9 @@ DRILLS: tuple[Drill, ...] = (
     partition.BOTH,
     partition.INBOUND,
     partition.OUTBOUND,
+    control_plane.PARTITION,
     power.VIP_HOLDER,
+    control_plane.POWER_OFF,
     power.WORKER,
     disk.FULL,
     members.MEMBER_WIPE,

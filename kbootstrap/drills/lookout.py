@@ -24,6 +24,7 @@ END_SECONDS = 5.0
 _ELECTED = re.compile(r"elected leader ([0-9a-f]+) at term (\d+)")
 _LEASE = re.compile(r"[Ss]uccessfully acquired lease\W.*?\bkube-system/([a-z-]+)")
 _UNREADY = re.compile(r"(\S+) is (unready): (.*)|(\S+) is ready$")
+_GONE = re.compile(r"(\S+) is gone, connections ended: (\d+)")
 _ADDRESS = re.compile(r"(Deleted )?\d+: .* inet (\S+)/32 ")
 
 
@@ -72,6 +73,11 @@ class Hearer:
                 )
             else:
                 self.chronicle.note(Kind.NOTE, f"the proxy has the apiserver of {name} in again", self.host)
+
+        elif match := _GONE.fullmatch(line.strip()):
+            name = self.names.get(match[1], match[1])
+            said = f"connections to the apiserver of {name} that the proxy ended: {match[2]}"
+            self.chronicle.note(Kind.NOTE, said, self.host)
 
     def _address(self, address: str, *, gone: bool) -> None:
         if address != self.vip:

@@ -41,6 +41,11 @@ def edge(cluster: Cluster, seconds: float) -> tuple[Rule, ...]:
     return (outage("applications by name", seconds, *EDGE),) if cluster.named_applications else ()
 
 
+def longest_wait(what: str, seconds: float, *probes: str) -> Rule:
+    """No single request of these probes takes longer after the fault, whether it is answered or not."""
+    return Rule(Limit(what, seconds, probes), _longest_wait)
+
+
 def unfelt(*probes: str) -> Rule:
     """No request fails."""
     return outage("requests", 0, *probes)
@@ -70,6 +75,20 @@ def _felt(limit: Limit, course: Course) -> Measured:
     felt = [_felt_by(track, limit, course) for track in sent(course.seen, limit.probes)]
     none = Measured(limit, None, "none of them was sent")
     return max(felt, key=lambda one: math.inf if one.seconds is None else one.seconds, default=none)
+
+
+def _longest_wait(limit: Limit, course: Course) -> Measured:
+    waits = [
+        (began + seconds - max(began, course.fault), track.name)
+        for track in sent(course.seen, limit.probes)
+        for began, seconds in (
+            *zip(track.began, track.seconds, strict=True),
+            *((failure.began, failure.seconds) for failure in track.failures),
+        )
+        if began + seconds > course.fault
+    ]
+    longest = max(waits, default=None)
+    return Measured(limit, None, "none of them was sent") if longest is None else Measured(limit, *longest)
 
 
 def sent(seen: Observation, probes: Sequence[str]) -> list[Track]:

@@ -1,9 +1,10 @@
-"""The host that holds the VIP is cut off the network: in both directions, or in one.
+"""A host is cut off the network, in both directions or in one; here the one that holds the VIP.
 
 Only the SSH connection that the drill itself uses goes on, so that what the host does meanwhile can be seen. ARP is cut
 too: a switch that loses a host loses that as well.
 """
 
+from ipaddress import IPv4Address
 from typing import Literal
 
 from kbootstrap.drills.drill import Await, Drill, Fault
@@ -28,15 +29,19 @@ HOLDER_SECONDS = 20.0
 """Until then the host that is cut off has noticed it; nobody reaches it anyway."""
 
 
-def cut(direction: Direction, interface: str, vip: str, client: str, port: int) -> str:
-    """Rules of nft's that cut a host off. `client` and `port` are the two ends of our own connection."""
+def cut(direction: Direction, interface: str, vip: IPv4Address | None, client: str, port: int) -> str:
+    """Rules of nft's that cut a host off. `client` and `port` are the two ends of our own connection, whose ARP goes
+    on, but not about the VIP.
+    """
     chains = []
     if direction in ("both", "inbound"):
         ours = f"ip saddr {client} tcp dport {port} accept"
-        chains.append(_chain("ingress", interface, ours, f"arp daddr ip {vip} drop", f"arp saddr ip {client} accept"))
+        claims = (f"arp daddr ip {vip} drop",) if vip else ()
+        chains.append(_chain("ingress", interface, ours, *claims, f"arp saddr ip {client} accept"))
     if direction in ("both", "outbound"):
         ours = f"ip daddr {client} tcp sport {port} accept"
-        chains.append(_chain("egress", interface, ours, f"arp saddr ip {vip} drop", f"arp daddr ip {client} accept"))
+        claims = (f"arp saddr ip {vip} drop",) if vip else ()
+        chains.append(_chain("egress", interface, ours, *claims, f"arp daddr ip {client} accept"))
     return f"table netdev {TABLE} {{\n{''.join(chains)}}}\n"
 
 
@@ -58,15 +63,15 @@ JOINED = f"nft delete table netdev {TABLE} 2>/dev/null || true"
 """Shell that lets everything pass again."""
 
 
-def _prepared(ground: Ground, direction: Direction) -> Fault:
-    host = replaceable_holder(ground)
+def cut_off(ground: Ground, host: Host, direction: Direction) -> Fault:
+    """The fault that cuts this host off. Raises NotPossible where its kernel cannot, or if our way to it is unknown."""
     seen = read(ground.connections[host.name], (Identity(),))[Identity()]
     interface = seen.interface_of(host.address)
     if interface is None:
         raise NotPossible(f"no interface of {host.name} has the address {host.address}")
     if not seen.ssh_client:
         raise NotPossible(f"{host.name} cannot tell where this SSH session comes from, and it must not be cut")
-    rules = cut(direction, interface.name, str(ground.cluster.endpoint_host), seen.ssh_client, seen.ssh_port)
+    rules = cut(direction, interface.name, ground.cluster.settings.endpoint.vip, seen.ssh_client, seen.ssh_port)
     said = ground.connections[host.name].run_script(_nft(rules, "--check "))
     if not said.ok:  # the egress hook came with Linux 5.16
         raise NotPossible(f"{host.name} (Linux {seen.kernel}) cannot be cut off with nft: {said.errors}")
@@ -98,7 +103,7 @@ def _drill(name: str, title: str, direction: Direction) -> Drill:
             *edge(cluster, CUT_SECONDS),
             reached(HOLDER, HOLDER_SECONDS),
         ),
-        prepare=lambda ground: _prepared(ground, direction),
+        prepare=lambda ground: cut_off(ground, replaceable_holder(ground), direction),
         awaits=lambda _cluster: (Await(HOLDER, HOLDER_SECONDS, _one_holder),),
         needs=holder_to_spare,
     )

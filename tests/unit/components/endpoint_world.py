@@ -25,9 +25,20 @@ for word; do
   address=${{word#https://}} address=${{address%%:*}}
   said=$(<"$address")
   [[ ! -s $address.first ]] || {{ read -r said <"$address.first" && sed -i 1d "$address.first"; }}
-  echo "$word $said"
+  read -r code error <<<"$said"
+  connected=0.000123
+  [[ $error != 'Connection timed out'* && $error != 'Failed to connect'* ]] || connected=0.000000
+  echo "$word $code $connected $error"
 done
 sleep "$(<../delay)"
+"""
+
+SS = """\
+#!/bin/bash
+# Ends two connections each time.
+echo "$*" >>{folder}/ended
+echo one
+echo two
 """
 
 NGINX = """\
@@ -70,6 +81,7 @@ class World:
         for name in ("answers", "bin", "run"):
             (self.folder / name).mkdir()
         self.write("bin/curl", CURL.format(folder=self.folder), 0o755)
+        self.write("bin/ss", SS.format(folder=self.folder), 0o755)
         self.write("bin/nginx", NGINX.format(folder=self.folder), 0o755)
         self.write("bin/master", MASTER, 0o755)
         self.write("delay", "0")
@@ -149,6 +161,11 @@ class World:
         """How often nginx has been told to."""
         file = self.folder / "reloads"
         return file.read_text().count("--") if file.exists() else 0
+
+    def ended(self) -> list[str]:
+        """Whose connections were ended, each time: by ss's filters."""
+        file = self.folder / "ended"
+        return file.read_text().splitlines() if file.exists() else []
 
     def shown(self) -> dict[str, tuple[str, str, str]]:
         """What `show` says: state, reason and since, by address."""

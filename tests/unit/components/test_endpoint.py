@@ -19,6 +19,7 @@ pytestmark = pytest.mark.skipif(shutil.which("flock") is None, reason="needs uti
 
 REFUSED = "000 Failed to connect"
 SILENT = "000 Operation timed out after 700 milliseconds"
+GONE = "000 Connection timed out after 1001 milliseconds"
 
 
 @pytest.fixture
@@ -42,6 +43,13 @@ def is_listed(world: World, wanted: str) -> None:
     until(lambda: world.listed() == wanted)
 
 
+def rounds(world: World, count: int) -> None:
+    """Everybody is asked so often."""
+    asked = world.folder / "asked"
+    before = len(asked.read_text().splitlines())
+    until(lambda: len(asked.read_text().splitlines()) > before + count)
+
+
 def test_before_anybody_has_asked_all_are_in(world: World) -> None:
     assert world.listed() == "11 12 13 | "
     assert world.shown()[A] == ("in", "not asked yet", "-")
@@ -58,8 +66,7 @@ def test_one_process_asks_all(world: World) -> None:
 
 def test_nothing_is_reloaded_while_nothing_changes(world: World) -> None:
     watched(world)
-    asked = world.folder / "asked"
-    until(lambda: len(asked.read_text().splitlines()) >= 4)
+    rounds(world, 3)
     assert world.reloads() == 1
 
 
@@ -78,10 +85,8 @@ def test_an_apiserver_goes_and_comes_back(world: World, said: str, reason: str) 
 
 def test_one_silence_is_none(world: World) -> None:
     watched(world)
-    asked = world.folder / "asked"
-    before = len(asked.read_text().splitlines())
     world.answers_first(B, REFUSED)
-    until(lambda: len(asked.read_text().splitlines()) > before + 2)
+    rounds(world, 2)
     assert world.states() == "in in in"
 
 
@@ -94,10 +99,8 @@ def test_a_moment_of_health_between_two_silences_does_not_count(world: World) ->
 
 def test_two_silences_far_apart_are_none(world: World) -> None:
     watched(world)
-    asked = world.folder / "asked"
-    before = len(asked.read_text().splitlines())
     world.answers_first(B, REFUSED, "200", "200", REFUSED)
-    until(lambda: len(asked.read_text().splitlines()) > before + 5)
+    rounds(world, 5)
     assert world.states() == "in in in"
     assert world.reloads() == 1
 
@@ -118,27 +121,61 @@ def test_all_stay_in_when_none_is_ready(world: World) -> None:
 
 def test_while_etcd_has_no_leader_only_the_dead_one_goes(world: World) -> None:
     watched(world)
-    asked = world.folder / "asked"
     world.answers(A, SILENT)
     for address in (B, C):
         world.answers(address, "500")
     is_listed(world, "12 13 | 11")
-    before = len(asked.read_text().splitlines())
-    until(lambda: len(asked.read_text().splitlines()) > before + 4)
+    rounds(world, 4)
     assert world.states() == "unready in in"
     assert world.reloads() == 2
 
 
 def test_when_all_are_silent_it_is_this_host_that_is_slow(world: World) -> None:
     watched(world)
-    asked = world.folder / "asked"
     for address in (A, B, C):
         world.answers(address, SILENT)
-    before = len(asked.read_text().splitlines())
-    until(lambda: len(asked.read_text().splitlines()) > before + 4)
+    rounds(world, 4)
     assert world.states() == "in in in"
     world.answers(A)
     is_listed(world, "11 | 12 13")
+
+
+def test_connections_to_a_host_that_is_gone_end_once(world: World) -> None:
+    watched(world)
+    world.answers(B, GONE)
+    is_listed(world, "11 13 | 12")
+    until(lambda: world.ended() == [f"--kill --no-header --tcp dst {B}:6443"])
+    rounds(world, 3)
+    assert len(world.ended()) == 1
+    world.answers(B)
+    until(lambda: world.states() == "in in in")
+    world.answers(B, GONE)
+    until(lambda: len(world.ended()) == 2)
+
+
+def test_a_host_that_goes_while_its_apiserver_is_out_is_noticed_too(world: World) -> None:
+    watched(world)
+    world.answers(B, "500")
+    is_listed(world, "11 13 | 12")
+    world.answers(B, GONE)
+    until(lambda: world.ended() == [f"--kill --no-header --tcp dst {B}:6443"])
+
+
+@pytest.mark.parametrize("said", [REFUSED, SILENT, "500"], ids=["refused", "slow", "unready"])
+def test_one_whose_host_is_there_keeps_its_connections(world: World, said: str) -> None:
+    watched(world)
+    world.answers(B, said)
+    is_listed(world, "11 13 | 12")
+    rounds(world, 3)
+    assert world.ended() == []
+
+
+def test_a_host_that_is_cut_off_itself_ends_none(world: World) -> None:
+    watched(world)
+    for address in (A, B, C):
+        world.answers(address, GONE)
+    rounds(world, 4)
+    assert (world.states(), world.ended()) == ("in in in", [])
 
 
 def test_who_keeps_coming_and_going_must_be_well_for_longer(tmp_path: Path) -> None:

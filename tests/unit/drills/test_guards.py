@@ -101,7 +101,7 @@ def test_what_is_not_possible_is_known_from_the_inventory() -> None:
     switched = Power(turn_off="fence --off {host}", turn_on="fence --on {address}")
     pair = replace(VIP, hosts=(*VIP.hosts, replace(VIP.host("w1"), name="w2")))
     powered = replace(pair, settings=VIP.settings.model_copy(update={"power": switched}))
-    without_power = {"vip-holder-power-off", "worker-power-off", "cold-restart"}
+    without_power = {"vip-holder-power-off", "control-plane-power-off", "worker-power-off", "cold-restart"}
     assert possible(powered) - possible(pair) == without_power
     assert possible(SINGLE) == set()
     local = possible(TOPOLOGIES["local"])

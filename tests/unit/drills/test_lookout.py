@@ -43,6 +43,11 @@ def heard(line: str) -> tuple[list[tuple[Kind, str]], set[str]]:
         (LEASE, Kind.LEADER, "kube-scheduler leads here"),
         (OLD_LEASE, Kind.LEADER, "kube-controller-manager leads here"),
         (UNREADY, Kind.DETECTED, "the proxy passes over the apiserver of cp2: /readyz says 500"),
+        (
+            "198.18.50.12 is gone, connections ended: 7",
+            Kind.NOTE,
+            "connections to the apiserver of cp2 that the proxy ended: 7",
+        ),
         ("198.18.50.12 is ready", Kind.NOTE, "the proxy has the apiserver of cp2 in again"),
     ],
 )

@@ -13,6 +13,7 @@ from kbootstrap.drills.measure import (
     failed_since,
     jitter,
     longest_outage,
+    longest_wait,
     losses,
     outage,
     reached,
@@ -258,3 +259,15 @@ def test_a_budget_that_is_kept_means_that_no_gap_is_longer(good: list[bool]) -> 
     runs = [len(run) for run in "".join("." if well else "x" for well in good).split(".") if run]
     assert found.seconds is not None
     assert found.seconds >= max(runs, default=0) / 50 - 1e-6
+
+
+@pytest.mark.parametrize(("answered", "waited"), [(True, 3.5), (False, 5.0)], ids=["late", "never"])
+def test_a_request_under_way_counts_from_the_fault_on(*, answered: bool, waited: float) -> None:
+    hung = track("api-kept", [3.0] if answered else [], [] if answered else [4.0], waited + (1.0 if answered else 0.0))
+    found = measured(longest_wait("one", 4, "api-kept"), observation(hung, track("api-kept.w1", GRID)))
+    assert found.seconds == pytest.approx(waited)
+    assert (found.within, found.detail) == (answered, "api-kept")
+
+
+def test_requests_that_nobody_sent_waited_for_nothing() -> None:
+    assert not measured(longest_wait("one", 4, "api-kept"), observation(track("api-new", GRID))).within

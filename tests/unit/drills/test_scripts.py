@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def test_a_container_is_not_crashed() -> None:
 
 @pytest.mark.parametrize("direction", ["both", "inbound", "outbound"])
 def test_partitions_leave_the_drills_own_connection(direction: partition.Direction) -> None:
-    rules = partition.cut(direction, "eth0", "198.18.0.100", "198.18.0.1", 2222)
+    rules = partition.cut(direction, "eth0", IPv4Address("198.18.0.100"), "198.18.0.1", 2222)
     assert ("hook ingress" in rules) == (direction != "outbound")
     assert ("hook egress" in rules) == (direction != "inbound")
     assert rules.count("policy drop") == rules.count(" 2222 accept") == (2 if direction == "both" else 1)
@@ -56,7 +57,7 @@ def test_partitions_leave_the_drills_own_connection(direction: partition.Directi
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("nft") is None, reason="nft asks the kernel, as root")
 @pytest.mark.parametrize("direction", ["both", "inbound", "outbound"])
 def test_nft_takes_them(direction: partition.Direction) -> None:
-    rules = partition.cut(direction, "lo", "198.18.0.100", "198.18.0.1", 22)
+    rules = partition.cut(direction, "lo", IPv4Address("198.18.0.100"), "198.18.0.1", 22)
     done = subprocess.run(["nft", "--check", "--file", "-"], input=rules, text=True, capture_output=True, check=False)
     if "not permitted" in done.stderr or "not supported" in done.stderr:
         pytest.skip("this kernel does not let us ask")

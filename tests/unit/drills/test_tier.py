@@ -89,6 +89,7 @@ def test_one_that_somebody_else_keeps_holds_no_vip_of_ours() -> None:
     why = "the endpoint is no virtual IP of the inventory's hosts"
     impossible = missing(TOPOLOGIES["external-endpoint"])
     assert {impossible[drill.name] for drill in TAKES_THE_HOLDER_AWAY} == {why}
+    assert not [name for name in impossible if name.startswith("control-plane")]
 
 
 def test_the_only_load_balancer_is_left_alone() -> None:
@@ -118,6 +119,8 @@ def test_applications_by_name_may_miss_no_more_than_the_api() -> None:
         "partition": 3,
         "partition-inbound": 3,
         "partition-outbound": 3,
+        "control-plane-partition": 3,
+        "control-plane-power-off": 3,
         "vip-holder-power-off": 2,
     }
     assert not [drill.name for drill in DRILLS if "applications by name" in limits(drill, NGINX)]
