@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import typer
@@ -196,8 +197,11 @@ def _drills(found: "Status", drilled: "Sequence[DrillResult]") -> Iterator[str]:
             continue
         healed = f"the host has undone it at {mark.undone}" if mark.undone else "what it did is not undone yet"
         yield f"{BAD} {escape(host):<10} {escape(mark.drill)} by {escape(mark.who)} was cut short: {escape(healed)}"
+    elsewhere = [*_drilled_elsewhere(found, drilled)]
+    yield from elsewhere
     if not drilled:
-        yield "none are known on this machine"
+        if not elsewhere:
+            yield "none are known"
         return
     old = age((found.seen_at - drilled[-1].began).total_seconds())
     failed = [result for result in drilled if result.verdict != "passed"]
@@ -206,6 +210,24 @@ def _drills(found: "Status", drilled: "Sequence[DrillResult]") -> Iterator[str]:
     for result in failed:
         why = next(iter(result.problems), "").partition("\n")[0]
         yield f"{BAD} {escape(result.drill)} {result.verdict}{escape(f': {why}' if why else '')}"
+
+
+def _drilled_elsewhere(found: "Status", drilled: "Sequence[DrillResult]") -> Iterator[str]:
+    """Drills that are newer than those which this machine has the results of, as the hosts have noted them. One that
+    has no end is told of by its mark.
+    """
+    from kbootstrap.workflows.past import CUT_SHORT, DRILL  # noqa: PLC0415 - heavy; not for --help
+
+    known = drilled[-1].began.isoformat(timespec="seconds") if drilled else ""
+    ours = {result.run for result in drilled}
+    for run in found.drilled:
+        if run.at <= known or run.run in ours or run.outcome == CUT_SHORT:
+            continue
+        old = age((found.seen_at - datetime.fromisoformat(run.at)).total_seconds())
+        passed = run.outcome == "ok"
+        ended = "passed" if passed else run.outcome
+        what = f"{run.command.removeprefix(DRILL)} {ended}, {old} ago by {run.who}"
+        yield f"{GOOD if passed else BAD} {escape(': '.join(filter(None, (what, run.error))))}"
 
 
 def _drilled_value(result: "DrillResult") -> dict[str, object]:

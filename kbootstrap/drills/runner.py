@@ -42,6 +42,7 @@ from kbootstrap.errors import KbootstrapError
 from kbootstrap.events import Sink
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.workflows.access import reached
+from kbootstrap.workflows.past import DRILL
 from kbootstrap.workflows.probing import ProbeSettings, probed
 
 BASELINE_PATIENCE = 30.0
@@ -67,7 +68,7 @@ def run_drill(cluster: Cluster, drill: Drill, order: Order, emit: Sink) -> Drill
 
     Raises what nobody foresaw, and KeyboardInterrupt before anything was done.
     """
-    owner = new_owner(f"drill run {drill.name}")
+    owner = new_owner(f"{DRILL}{drill.name}")
     story = Story(drill, cluster, owner, Chronicle(emit))
     try:
         require_permission(cluster, order.allowed)

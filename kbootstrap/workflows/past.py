@@ -18,6 +18,9 @@ LINES_READ = 2_000
 
 Outcome = Literal["ok", "failed", "interrupted", "cut short"]
 
+DRILL = "drill run "
+"""How the command of a drill begins; its name follows."""
+
 STARTED = "started"
 CUT_SHORT: Outcome = "cut short"
 """A run whose end was never noted: it was killed, or it is still under way."""
@@ -64,6 +67,12 @@ def merge(entries: Iterable[Entry]) -> tuple[PastRun, ...]:
         (began if entry.outcome == STARTED else ended).setdefault(entry.run, entry)
     runs = [_past_run(began.get(run), ended.get(run)) for run in {**began, **ended}]
     return tuple(sorted(runs, key=lambda run: (run.at, run.run)))
+
+
+def newest_drills(runs: Iterable[PastRun]) -> tuple[PastRun, ...]:
+    """Of runs, oldest first, the newest of each drill."""
+    newest = {run.command: run for run in runs if run.command.startswith(DRILL)}
+    return tuple(sorted(newest.values(), key=lambda run: run.at))
 
 
 def _past_run(began: Entry | None, ended: Entry | None) -> PastRun:

@@ -38,10 +38,10 @@ from kbootstrap.workflows.balancing import (
 )
 from kbootstrap.workflows.footprint import CONTROL_PLANE_UNITS, units
 from kbootstrap.workflows.parallel import MAX_PARALLEL, on_all
-from kbootstrap.workflows.past import PastRun, merge
+from kbootstrap.workflows.past import PastRun, merge, newest_drills
 
-_JOURNAL = LastLines(HOST_JOURNAL, 2)
-"""The newest run: its beginning and its end."""
+_JOURNAL = LastLines(HOST_JOURNAL, 100)
+"""The beginning and the end of each run: enough for two suites of drills."""
 _LOCK = LockNote(NOTE)
 _NODES = KubeNodes()
 _ETCD = EtcdStatus(LOCAL_BIN / "etcdctl")
@@ -133,6 +133,8 @@ class Status:
     """As the etcd hosts know it, without a look at the targets; None where the inventory wants none."""
     drills: Mapping[str, Mark]
     """What drills have left on hosts: one that goes on, or was cut short."""
+    drilled: tuple[PastRun, ...]
+    """The newest run of each drill, from whatever machine, oldest first."""
     last_run: PastRun | None
     lock: Owner | None
 
@@ -208,7 +210,7 @@ def condition(cluster: Cluster, seen: Mapping[str, Facts], unreachable: Mapping[
     api = next((view for name in seen if (view := _api(cluster, name, seen)) is not None), None)
     vip = cluster.settings.endpoint.vip
     forwarding = forwarded(cluster, seen)
-    entries = [entry for facts in seen.values() for entry in parse_entries(facts[_JOURNAL])]
+    runs = merge(entry for facts in seen.values() for entry in parse_entries(facts[_JOURNAL]))
     locks = [note[1] for facts in seen.values() if (note := parse_note(facts[_LOCK])) is not None]
     return Status(
         cluster=cluster.name,
@@ -234,7 +236,8 @@ def condition(cluster: Cluster, seen: Mapping[str, Facts], unreachable: Mapping[
         backups=_backups(cluster, seen, now),
         certificates={name: _first(facts[_CERTIFICATES]) for name, facts in seen.items()},
         drills={name: mark for name, facts in seen.items() if (mark := facts[_DRILL]) is not None},
-        last_run=next(iter(merge(entries)[-1:]), None),
+        drilled=newest_drills(runs),
+        last_run=next(iter(runs[-1:]), None),
         lock=next(iter(locks), None),
     )
 

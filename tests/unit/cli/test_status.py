@@ -10,6 +10,7 @@ from kbootstrap.cli.status import show_status
 from kbootstrap.drills.result import DrillResult
 from kbootstrap.engine.lock import Owner
 from kbootstrap.facts.drills import Mark
+from kbootstrap.workflows.past import PastRun
 from kbootstrap.workflows.status import Status, condition
 from tests.unit.drills.reports.made import BEGAN, refused, result
 from tests.unit.workflows.hosts import cluster
@@ -42,9 +43,25 @@ def test_a_drill_that_goes_on() -> None:
 
 
 def test_the_newest_drills_of_this_machine() -> None:
-    assert "none are known on this machine" in shown(status())
+    assert "none are known" in shown(status())
     assert "✓ 1 of 1 passed, 3 h ago: run 20261121-100000-abcd" in shown(status(), [result()])
     said = shown(status(), [result(), refused(), result("handover", reads=3.4)])
     assert "✗ 1 of 3 passed, 3 h ago" in said
     assert "✗ etcd-leader-kill refused: the cluster is degraded: cp3: etcd.service is stopped" in said
     assert "✗ handover failed: reads: 3.40 s; 3 s are allowed" in said
+
+
+def test_drills_that_another_machine_has_run_since() -> None:
+    lost = PastRun(
+        "r9", "2026-11-21T12:00:00+00:00", "timer@ops1", "drill run partition", "failed", 1, 40.0, "reads: 4 s"
+    )
+    passed = replace(lost, run="r8", command="drill run nginx-stop", outcome="ok", error="")
+    found = replace(status(), drilled=(passed, lost))
+    told = ["✓ nginx-stop passed, 60 min ago by timer@ops1", "✗ partition failed, 60 min ago by timer@ops1: reads: 4 s"]
+    assert all(line in shown(found) for line in told)
+    assert "none are known" not in shown(found)
+    ours = replace(lost, run=result().run)
+    assert "timer@ops1" not in shown(replace(found, drilled=(ours,)), [result()])
+    old = replace(lost, at="2026-11-21T09:00:00+00:00")
+    assert "timer@ops1" not in shown(replace(found, drilled=(old,)), [result()])
+    assert "timer@ops1" not in shown(replace(found, drilled=(replace(lost, outcome="cut short"),)))

@@ -299,6 +299,14 @@ def test_a_drill_that_did_not_pass_was_undone(outcome: str) -> None:
     assert wrong(status(everywhere(LastLines, STARTED.replace('"started"', f'"{outcome}"'))))
 
 
+def test_the_newest_run_of_each_drill_is_known_whoever_ran_it() -> None:
+    began = STARTED.replace('"up"', '"drill run nginx-stop"')
+    failed = began.replace('"started"', '"failed"')
+    later = failed.replace('"failed"', '"ok"').replace('"r1"', '"r2"').replace("T03", "T04")
+    found = status(everywhere(LastLines, began + failed + later + STARTED.replace('"r1"', '"r3"')))
+    assert [(run.run, run.command, run.outcome) for run in found.drilled] == [("r2", "drill run nginx-stop", "ok")]
+
+
 def test_a_run_that_is_under_way_is_no_trouble() -> None:
     note = '548 {"who": "root@vm", "run": "r1", "command": "up", "since": "2026-11-21T03:46:37+00:00"}'
     found = status({**everywhere(LastLines, STARTED), "cp1": {fact_of("cp1", LockNote): note}})
