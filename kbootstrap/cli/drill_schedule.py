@@ -11,6 +11,8 @@ from kbootstrap.cli import options
 from kbootstrap.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kbootstrap.drills.schedule import Suite
     from kbootstrap.model.cluster import Cluster
     from kbootstrap.workflows.timers import Systemd
@@ -57,6 +59,10 @@ def schedule(
         str | None,
         typer.Option("--yes-break-production", metavar="CLUSTER", help="Hurt this cluster although users need it."),
     ] = None,
+    identity: Annotated[
+        str | None,
+        typer.Option("--identity", help="Where that machine has the backups' private key (an absolute path)."),
+    ] = None,
     metrics: Annotated[
         str | None, typer.Option("--metrics", help="Write metrics there (an absolute path) after each suite.")
     ] = None,
@@ -74,8 +80,9 @@ def schedule(
     from kbootstrap.workflows import timers  # noqa: PLC0415
 
     cluster = options.load(inventory)
+    files = {"--identity": identity, "--metrics": metrics}
     if print_ is Printed.CRONJOB:
-        words = suite_options(cluster, without or [], allowed, metrics)
+        words = suite_options(cluster, without or [], allowed, files)
         typer.echo(_cronjob(drills.here(cluster.name, inventory.absolute(), words), every, cron, image).rstrip())
         return
     when = _when(every, calendar, off=off)
@@ -87,7 +94,7 @@ def schedule(
         return
     if when is None:
         raise InvalidInput("it has to be said when", hint="--every week, or --on-calendar 'Sat 05:30'")
-    words = suite_options(cluster, without or [], allowed, metrics)
+    words = suite_options(cluster, without or [], allowed, files)
     if print_ is Printed.UNITS:
         suite = drills.here(cluster.name, inventory.absolute(), words)
         for name, content in timers.units(drills.job(suite, when, tuple(on_failure or ()))).items():
@@ -100,7 +107,9 @@ def schedule(
         _show(cluster, systemd)
 
 
-def suite_options(cluster: "Cluster", without: list[str], allowed: str | None, metrics: str | None) -> tuple[str, ...]:
+def suite_options(
+    cluster: "Cluster", without: list[str], allowed: str | None, files: "Mapping[str, str | None]"
+) -> tuple[str, ...]:
     """What the suite is told. Raises InvalidInput, or Refused when it would be refused each time."""
     from kbootstrap.drills.catalogue import named  # noqa: PLC0415 - heavy; not for --help
     from kbootstrap.drills.guards import require_permission  # noqa: PLC0415
@@ -108,9 +117,11 @@ def suite_options(cluster: "Cluster", without: list[str], allowed: str | None, m
     require_permission(cluster, allowed)
     words = [word for drill in named(without) for word in ("--without", drill.name)]
     words += ["--yes-break-production", allowed] if allowed else []
-    if metrics is not None and not PurePosixPath(metrics).is_absolute():
-        raise InvalidInput(f"--metrics: {metrics} is no absolute path")
-    return (*words, "--metrics", metrics) if metrics else tuple(words)
+    for option, path in files.items():
+        if path is not None and not PurePosixPath(path).is_absolute():
+            raise InvalidInput(f"{option}: {path} is no absolute path")
+        words += [option, path] if path else []
+    return tuple(words)
 
 
 def _when(every: Every | None, calendar: str | None, *, off: bool) -> str | None:

@@ -80,9 +80,11 @@ def test_what_cannot_be_written_is_said_first(tmp_path: Path) -> None:
 
 def test_units_can_be_printed(inventory: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--every", "week", "--print", "units", "--metrics", "/var/lib/node/d.prom", "--on-failure", "page.service"]
+    words += ["--identity", "/etc/kbootstrap/backups.key"]
     assert run(["drill", "schedule", "-i", inventory, *ALLOWED, *words]) == 0
     said = capsys.readouterr().out
-    assert f'"drill" "suite" "--inventory" "{inventory}" "--yes-break-production" "demo" "--metrics"' in said
+    assert f'"drill" "suite" "--inventory" "{inventory}" "--yes-break-production" "demo" "--identity" "/etc/kb' in said
+    assert '"--metrics" "/var/lib/node/d.prom"' in said
     assert "OnCalendar=Sun *-*-* 04:00:00" in said
     assert "Persistent=false" in said
     assert "OnFailure=kbootstrap-drill-demo-failed.service page.service" in said
@@ -110,6 +112,7 @@ def test_a_cronjob_can_be_printed(inventory: str, capsys: pytest.CaptureFixture[
         (["--print", "cronjob", "--every", "week"], "needs an image"),
         (["--print", "cronjob", "--image", "x"], "a CronJob's time is"),
         (["--every", "week", "--metrics", "here.prom"], "no absolute path"),
+        (["--every", "week", "--identity", "backups.key"], "--identity: backups.key is no absolute path"),
         (["--every", "week", "--host", "cp1"], "is a host of the cluster"),
         (["--every", "week", "--host", "a b"], "is not [user@]host[:port]"),
         (["--every", "week", "--without", "nonsense"], "nonsense"),
