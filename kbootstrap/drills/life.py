@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from kbootstrap.drills.power import SWITCH_SECONDS
+from kbootstrap.drills.watchdog import SWITCH_SECONDS
 from kbootstrap.errors import CheckFailed, KbootstrapError
 from kbootstrap.transport.connection import Connection
 

@@ -11,12 +11,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from kbootstrap.drills.watchdog import DISARM, READY
+from kbootstrap.drills.watchdog import DISARM, READY, SWITCH_SECONDS
 from kbootstrap.errors import CommandFailed
 from kbootstrap.model.cluster import Cluster, Host
-
-SWITCH_SECONDS = 120.0
-"""For a command that switches a host; one may wait until the host has booted."""
 
 WATCHDOG = (sys.executable, "-P", "-m", "kbootstrap.drills.watchdog")
 OURSELVES = (sys.executable, "-P", "-m", "kbootstrap.cli.main")
@@ -28,7 +25,8 @@ SCOPE = ("systemd-run", "--scope", "--quiet", "--collect")
 SYSTEMD = Path("/run/systemd/system")
 """Is there where systemd runs (sd_booted(3))."""
 
-START_SECONDS = 20.0
+END_SECONDS = 10.0
+"""For the watchdog to end when the switches have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ class Power:
                 process.stdin.write(DISARM)
         finally:
             process.stdin.close()
-            process.wait(SWITCH_SECONDS)
+            process.wait(SWITCH_SECONDS + END_SECONDS)
             process.stdout.close()
 
 

@@ -9,10 +9,11 @@ from kbootstrap.drills.drill import Await, Fault
 from kbootstrap.drills.ground import Ground
 from kbootstrap.drills.interrupts import unstoppable
 from kbootstrap.drills.life import signs_of_life
-from kbootstrap.drills.power import SWITCH_SECONDS, Power
+from kbootstrap.drills.power import Power
 from kbootstrap.drills.result import Kind
 from kbootstrap.drills.steady import GENTLE, look, wait_until_calm, wait_until_steady
 from kbootstrap.drills.story import Story, said
+from kbootstrap.drills.watchdog import SWITCH_SECONDS
 from kbootstrap.engine.journal import state_folder
 from kbootstrap.errors import CheckFailed, KbootstrapError
 from kbootstrap.transport.connection import Connection

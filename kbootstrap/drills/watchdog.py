@@ -7,11 +7,14 @@ import json
 import select
 import subprocess
 import sys
+import time
+from contextlib import suppress
 
 READY = "ready"
 DISARM = b"disarm\n"
 
-SWITCH_SECONDS = 300.0
+SWITCH_SECONDS = 120.0
+"""For a command that switches a host; one may wait until the host has booted."""
 
 
 def main() -> None:
@@ -23,8 +26,10 @@ def main() -> None:
     if readable and sys.stdin.buffer.readline() == DISARM:
         return
     switches = [subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=sys.stderr) for words in order["commands"]]
+    deadline = time.monotonic() + SWITCH_SECONDS
     for switch in switches:
-        switch.wait(SWITCH_SECONDS)
+        with suppress(subprocess.TimeoutExpired):
+            switch.wait(max(0.0, deadline - time.monotonic()))
 
 
 if __name__ == "__main__":
