@@ -42,7 +42,9 @@ def edge(cluster: Cluster, seconds: float) -> tuple[Rule, ...]:
 
 
 def longest_wait(what: str, seconds: float, *probes: str) -> Rule:
-    """No single request of these probes takes longer after the fault, whether it is answered or not."""
+    """Nobody waits longer for a single answer, or for an error, of those who asked before or so soon after the fault:
+    later nobody may ask at what was lost.
+    """
     return Rule(Limit(what, seconds, probes), _longest_wait)
 
 
@@ -85,7 +87,7 @@ def _longest_wait(limit: Limit, course: Course) -> Measured:
             *zip(track.began, track.seconds, strict=True),
             *((failure.began, failure.seconds) for failure in track.failures),
         )
-        if began + seconds > course.fault
+        if began + seconds > course.fault and began <= course.fault + limit.seconds
     ]
     longest = max(waits, default=None)
     return Measured(limit, None, "none of them was sent") if longest is None else Measured(limit, *longest)

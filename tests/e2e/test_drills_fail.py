@@ -16,6 +16,7 @@ pytestmark = pytest.mark.long
 
 KEEPALIVED = "/etc/kbootstrap/keepalived.conf"
 SERVERS = "/etc/kbootstrap/nginx-apiservers.conf"
+ENDPOINT = "/opt/kbootstrap/libexec/kube-endpoint"
 ETCD = "/etc/systemd/system/etcd.service"
 APISERVER = "/etc/systemd/system/kube-apiserver.service"
 
@@ -64,6 +65,28 @@ def test_a_proxy_with_one_back_end(bed: Bed) -> None:
         require_failed(bed, "apiserver-kill", says=r"requests: .* s, and 1 s are allowed")
         first_has_the_vip(bed)  # meanwhile no proxy was of use, and each host gave it up
         require_failed(bed, "apiserver-stop", says=r"requests: .* none may fail|requests: .* s, and 0 s are allowed")
+
+
+def test_nobody_hangs_up_on_a_host_that_is_gone(bed: Bed) -> None:
+    with changed(bed, f"sed -i 's/ss --kill/ss/' {ENDPOINT}", ENDPOINT):
+        for drill in ("control-plane-power-off", "control-plane-partition"):
+            require_failed(bed, drill, says=r"a read under way: .* s, and 4 s are allowed")
+
+
+def test_status_does_not_see_how_full_the_disk_is(bed: Bed) -> None:
+    """It asks df, which says here that everything is free."""
+    blind = """#!/bin/sh
+case "$*" in
+  *--output=size,*) /usr/bin/df "$@" | awk 'NR > 1 { $2 = $1 } 1' ;;
+  *) exec /usr/bin/df "$@" ;;
+esac
+"""
+    program = "/usr/local/bin/df"
+    bed.on_all(f"cat >{program} <<'END'\n{blind}END\nchmod 755 {program}", bed.control_planes)
+    try:
+        require_failed(bed, "disk-full", says="status says so: did not come about")
+    finally:
+        bed.on_all(f"rm -f {program}", bed.control_planes)
 
 
 def test_an_apiserver_that_asks_the_etcd_of_another_host(bed: Bed) -> None:

@@ -69,7 +69,10 @@ def test_who_holds_the_vip_may_go(bed: Bed, name: str) -> None:
     assert holder(bed) in BALANCERS
 
 
-@pytest.mark.parametrize("name", ["apiserver-stop", "apiserver-kill", "etcd-leader-kill"])
+@pytest.mark.parametrize(
+    "name",
+    ["apiserver-stop", "apiserver-kill", "etcd-leader-kill", "control-plane-partition", "control-plane-power-off"],
+)
 def test_what_is_behind_the_load_balancers_may_go(bed: Bed, name: str) -> None:
     require_passed(bed, name)
 

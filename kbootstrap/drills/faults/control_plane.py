@@ -17,7 +17,7 @@ from kbootstrap.model.cluster import Cluster, Host
 LOST_SECONDS = 15.0
 HANGS = "a read under way"
 HANGS_SECONDS = 4.0
-"""A host that takes no connections is noticed within 3.1 s, and who waits there is hung up on (components/endpoint).
+"""A host that takes no connections is noticed within 3.3 s, and who waits there is hung up on (components/endpoint).
 
 Of writes nothing is said: what was on its way to the etcd member that led is lost, and who sent it hears so when etcd
 itself gives up, after 5 s and two election timeouts (etcd's `ReqTimeout`).

@@ -269,5 +269,13 @@ def test_a_request_under_way_counts_from_the_fault_on(*, answered: bool, waited:
     assert (found.within, found.detail) == (answered, "api-kept")
 
 
+def test_who_asks_later_does_not_ask_at_what_was_lost() -> None:
+    late = track("api-kept", [*GRID[:300], FAULT + 4.005], seconds=0.01)
+    late.seconds[late.began.index(FAULT + 4.005)] = 5.0
+    found = measured(longest_wait("one", 4, "api-kept"), observation(late))
+    assert found.seconds is not None
+    assert found.seconds < 0.1
+
+
 def test_requests_that_nobody_sent_waited_for_nothing() -> None:
     assert not measured(longest_wait("one", 4, "api-kept"), observation(track("api-new", GRID))).within
