@@ -117,6 +117,21 @@ def test_etcd_waits_ten_seconds_for_its_leader(bed: Bed) -> None:
         require_failed(bed, "etcd-leader-kill", says=r"writes: .* s, and 2 s are allowed")
 
 
+def test_lost_packets_are_sent_again_only_after_seconds(bed: Bed) -> None:
+    """TCP neither acknowledges what came after them nor asks for the last ones, and etcd does not look for a leader
+    whom it hears better.
+    """
+    route = "$(ip -o route show proto kernel | grep 'dev eth0' | sed 's/ rto_min.*//')"
+    slow = "sysctl -qw net.ipv4.tcp_sack=0 net.ipv4.tcp_recovery=0 net.ipv4.tcp_early_retrans=0"
+    quick = "sysctl -qw net.ipv4.tcp_sack=1 net.ipv4.tcp_recovery=1 net.ipv4.tcp_early_retrans=3"
+    bed.on_all(f"{slow} && ip route replace {route} rto_min 5s", bed.control_planes)
+    try:
+        with restarted(bed, f"sed -i 's/--election-timeout=[0-9]*/--election-timeout=10000/' {ETCD}", ETCD):
+            require_failed(bed, "network-loss", says=r"(reads|writes): .* s, and 2 s are allowed")
+    finally:
+        bed.on_all(f"{quick} && ip route replace {route}", bed.control_planes)
+
+
 @pytest.mark.parametrize("daemon", ["controller-manager", "scheduler"])
 def test_a_lease_of_two_minutes(bed: Bed, daemon: str) -> None:
     unit = f"/etc/systemd/system/kube-{daemon}.service"
