@@ -122,7 +122,7 @@ def test_lost_packets_are_sent_again_only_after_seconds(bed: Bed) -> None:
     """TCP neither acknowledges what came after them nor asks for the last ones, and etcd does not look for a leader
     whom it hears better.
     """
-    route = "$(ip -o route show proto kernel | grep 'dev eth0' | sed 's/ rto_min.*//')"
+    route = "$(ip -o route | grep 'dev eth0 proto kernel' | sed 's/ rto_min.*//')"
     slow = "sysctl -qw net.ipv4.tcp_sack=0 net.ipv4.tcp_recovery=0 net.ipv4.tcp_early_retrans=0"
     quick = "sysctl -qw net.ipv4.tcp_sack=1 net.ipv4.tcp_recovery=1 net.ipv4.tcp_early_retrans=3"
     patient = f"sed -i 's/--election-timeout=[0-9]*/--election-timeout=10000/' {ETCD}"
