@@ -73,7 +73,6 @@ class Hearer:
                 )
             else:
                 self.chronicle.note(Kind.NOTE, f"the proxy has the apiserver of {name} in again", self.host)
-
         elif match := _GONE.fullmatch(line.strip()):
             name = self.names.get(match[1], match[1])
             said = f"connections to the apiserver of {name} that the proxy ended: {match[2]}"

@@ -4,6 +4,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate, pairwise
 
 from kbootstrap.drills.drill import Course, Rule
@@ -43,9 +44,9 @@ def edge(cluster: Cluster, seconds: float) -> tuple[Rule, ...]:
 
 def longest_wait(what: str, seconds: float, *probes: str) -> Rule:
     """Nobody waits longer for a single answer, or for an error, of those who asked before or so soon after the fault:
-    later nobody may ask at what was lost.
+    later nobody may ask at what was lost. It is no outage: others are answered meanwhile.
     """
-    return Rule(Limit(what, seconds, probes), _longest_wait)
+    return Rule(Limit(what, seconds), partial(_longest_wait, probes))
 
 
 def unfelt(*probes: str) -> Rule:
@@ -79,10 +80,10 @@ def _felt(limit: Limit, course: Course) -> Measured:
     return max(felt, key=lambda one: math.inf if one.seconds is None else one.seconds, default=none)
 
 
-def _longest_wait(limit: Limit, course: Course) -> Measured:
+def _longest_wait(probes: Sequence[str], limit: Limit, course: Course) -> Measured:
     waits = [
         (began + seconds - max(began, course.fault), track.name)
-        for track in sent(course.seen, limit.probes)
+        for track in sent(course.seen, probes)
         for began, seconds in (
             *zip(track.began, track.seconds, strict=True),
             *((failure.began, failure.seconds) for failure in track.failures),

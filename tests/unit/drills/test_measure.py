@@ -267,6 +267,7 @@ def test_a_request_under_way_counts_from_the_fault_on(*, answered: bool, waited:
     found = measured(longest_wait("one", 4, "api-kept"), observation(hung, track("api-kept.w1", GRID)))
     assert found.seconds == pytest.approx(waited)
     assert (found.within, found.detail) == (answered, "api-kept")
+    assert not found.limit.probes, "history would take it for an outage"
 
 
 def test_who_asks_later_does_not_ask_at_what_was_lost() -> None:
