@@ -33,20 +33,19 @@ def cut(direction: Direction, interface: str, vip: IPv4Address | None, client: s
     """Rules of nft's that cut a host off. `client` and `port` are the two ends of our own connection, whose ARP goes
     on, but not about the VIP.
     """
-    chains = []
-    if direction in ("both", "inbound"):
-        ours = f"ip saddr {client} tcp dport {port} accept"
-        claims = (f"arp daddr ip {vip} drop",) if vip else ()
-        chains.append(_chain("ingress", interface, ours, *claims, f"arp saddr ip {client} accept"))
-    if direction in ("both", "outbound"):
-        ours = f"ip daddr {client} tcp sport {port} accept"
-        claims = (f"arp saddr ip {vip} drop",) if vip else ()
-        chains.append(_chain("egress", interface, ours, *claims, f"arp daddr ip {client} accept"))
-    return f"table netdev {TABLE} {{\n{''.join(chains)}}}\n"
+    hooks = {"both": ("ingress", "egress"), "inbound": ("ingress",), "outbound": ("egress",)}[direction]
+    chains = "".join(_chain(hook, interface, vip, client, port) for hook in hooks)
+    return f"table netdev {TABLE} {{\n{chains}}}\n"
 
 
-def _chain(hook: str, interface: str, *rules: str) -> str:
+def _chain(hook: str, interface: str, vip: IPv4Address | None, client: str, port: int) -> str:
     """What is not accepted is dropped, whoever has sent it: keepalived's own ARP does not go through the IP stack."""
+    theirs, own, end = ("saddr", "daddr", "dport") if hook == "ingress" else ("daddr", "saddr", "sport")
+    rules = (
+        f"ip {theirs} {client} tcp {end} {port} accept",
+        *((f"arp {own} ip {vip} drop",) if vip else ()),
+        f"arp {theirs} ip {client} accept",
+    )
     lines = "".join(f"    {rule}\n" for rule in rules)
     return f"""\
   chain {hook} {{
