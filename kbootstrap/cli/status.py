@@ -216,7 +216,7 @@ def _drilled_elsewhere(found: "Status", drilled: "Sequence[DrillResult]") -> Ite
     """Drills that are newer than those which this machine has the results of, as the hosts have noted them. One that
     has no end is told of by its mark.
     """
-    from kbootstrap.workflows.past import CUT_SHORT, DRILL  # noqa: PLC0415 - heavy; not for --help
+    from kbootstrap.workflows.past import CUT_SHORT  # noqa: PLC0415 - heavy; not for --help
 
     known = drilled[-1].began.isoformat(timespec="seconds") if drilled else ""
     ours = {result.run for result in drilled}
@@ -226,7 +226,7 @@ def _drilled_elsewhere(found: "Status", drilled: "Sequence[DrillResult]") -> Ite
         old = age((found.seen_at - datetime.fromisoformat(run.at)).total_seconds())
         passed = run.outcome == "ok"
         ended = "passed" if passed else run.outcome
-        what = f"{run.command.removeprefix(DRILL)} {ended}, {old} ago by {run.who}"
+        what = f"{run.drill} {ended}, {old} ago by {run.who}"
         yield f"{GOOD if passed else BAD} {escape(': '.join(filter(None, (what, run.error))))}"
 
 

@@ -8,7 +8,7 @@ from kbootstrap.components import backup, etcd, keepalived, nginx
 from kbootstrap.facts.pki import APPLICATIONS_FOLDER
 from kbootstrap.model.served_certificate import SOON
 from kbootstrap.model.settings import Settings
-from kbootstrap.workflows.past import CUT_SHORT, DRILL
+from kbootstrap.workflows.past import CUT_SHORT
 from kbootstrap.workflows.status import Status, said
 
 RAFT_LAG = 1_000
@@ -215,7 +215,7 @@ def _runs(status: Status, _: Settings) -> Iterator[Trouble]:
     if run is None or status.lock is not None or run.outcome == "ok":
         return
     how = "was cut short" if run.outcome == CUT_SHORT else f"ended as {run.outcome}: {run.error}".removesuffix(": ")
-    is_drill = run.command.startswith(DRILL)  # what it has left the host puts right by itself, or the next one
+    is_drill = bool(run.drill)  # what it has left the host puts right by itself, or the next one
     if is_drill and run.outcome != CUT_SHORT:  # it was undone: what is wrong now is told for itself
         return
     yield Trouble(

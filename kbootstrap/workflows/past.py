@@ -39,6 +39,11 @@ class PastRun:
     seconds: float
     error: str
 
+    @property
+    def drill(self) -> str:
+        """The drill that it was; empty for other runs."""
+        return self.command.removeprefix(DRILL) if self.command.startswith(DRILL) else ""
+
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -71,7 +76,7 @@ def merge(entries: Iterable[Entry]) -> tuple[PastRun, ...]:
 
 def newest_drills(runs: Iterable[PastRun]) -> tuple[PastRun, ...]:
     """Of runs, oldest first, the newest of each drill."""
-    newest = {run.command: run for run in runs if run.command.startswith(DRILL)}
+    newest = {run.drill: run for run in runs if run.drill}
     return tuple(sorted(newest.values(), key=lambda run: run.at))
 
 
