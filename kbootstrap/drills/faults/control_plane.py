@@ -4,7 +4,7 @@ With virtual IPs on control-plane hosts the loss of their holder is `vip-holder-
 drills show is how proxies, real servers and clients part from an apiserver that is silent all at once.
 """
 
-from kbootstrap.drills.drill import Drill, Fault, Rule
+from kbootstrap.drills.drill import Drill, Rule
 from kbootstrap.drills.faults.partition import cut_off
 from kbootstrap.drills.faults.power import off
 from kbootstrap.drills.faults.real_server import OUT_SECONDS
@@ -46,19 +46,15 @@ def _needs(cluster: Cluster) -> str | None:
 def _budget(cluster: Cluster) -> tuple[Rule, ...]:
     """LVS forwards to it until it is out of the table; Nginx passes over who takes no connection within a second."""
     reads, writes = (OUT_SECONDS, OUT_SECONDS) if cluster.lvs is not None else (3.0, 5.0)
-    hangs = () if cluster.lvs is not None else (longest_wait(HANGS, HANGS_SECONDS, "api-kept"),)
-    return (outage("reads", reads, *READS), outage("writes", writes, *WRITES), *edge(cluster, reads), *hangs)
-
-
-def _powered_off(ground: Ground) -> Fault:
-    return off(ground, _victim(ground).name, seconds=LOST_SECONDS)
+    felt = (outage("reads", reads, *READS), outage("writes", writes, *WRITES), *edge(cluster, reads))
+    return felt if cluster.lvs is not None else (*felt, longest_wait(HANGS, HANGS_SECONDS, "api-kept"))
 
 
 POWER_OFF = Drill(
     name="control-plane-power-off",
     title="A control-plane host without the VIP loses its power",
     budget=_budget,
-    prepare=_powered_off,
+    prepare=lambda ground: off(ground, _victim(ground).name, seconds=LOST_SECONDS),
     needs=lambda cluster: power(cluster) or _needs(cluster),
 )
 
