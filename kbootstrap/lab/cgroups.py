@@ -18,6 +18,8 @@ _PREFIX = "kbootstrap-lab-"
 _CHILDREN = ("supervisor", "machine")  # machine is boot.sh's to remake
 _WEIGHTS = (("cpu.shares", 1024, 262_144), ("cpu.weight", 100, 10_000))
 """Of v1 and v2: the file, what a group has by default, and the most (the kernel's cgroup documentation)."""
+_PERIOD = 20_000
+"""Microseconds in which a host may use up its processor time: short, as it stands still for the rest of them."""
 _POLL_SECONDS = 0.02
 _REMOVE_SECONDS = 10
 
@@ -96,6 +98,7 @@ def _create(hierarchy: Hierarchy, lab: str, host: str) -> Path:
     for child in _CHILDREN:
         (own / child).mkdir()
     _weigh(group)
+    _limit(own)
     return own
 
 
@@ -112,6 +115,22 @@ def _weigh(group: Path) -> None:
     for name, one, most in _WEIGHTS:
         if (group / name).exists():
             (group / name).write_text(str(min(hosts * one, most)))
+
+
+def _limit(own: Path) -> None:
+    """No host takes more than half of this machine: what one is busy with must not look like an outage of the others.
+
+    An apiserver without its etcd asks for its watches a thousand times a second, and took one and a half of two
+    processors for 15 s.
+    """
+    quota = max(len(os.sched_getaffinity(0)) // 2, 1) * _PERIOD
+    for name, text in (
+        ("cpu.cfs_period_us", f"{_PERIOD}"),
+        ("cpu.cfs_quota_us", f"{quota}"),
+        ("cpu.max", f"{quota} {_PERIOD}"),
+    ):
+        if (own / name).exists():
+            (own / name).write_text(text)
 
 
 def _delegate(group: Path) -> None:

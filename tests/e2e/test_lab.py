@@ -85,6 +85,12 @@ def ssh(lab: Lab, host: str, command: str) -> str:
     ).stdout.strip()
 
 
+def burnt(lab: Lab, host: str) -> float:
+    """How many processors a host uses that would use all."""
+    burn = "for each in $(seq $(nproc)); do timeout 2 sh -c 'while :; do :; done' & done; wait"
+    return sum(map(float, ssh(lab, host, f'TIMEFORMAT="%U %S"; {{ time ({burn}); }} 2>&1').split())) / 2
+
+
 def boot_id(lab: Lab, host: str) -> str:
     return ssh(lab, host, "cat /proc/sys/kernel/random/boot_id")
 
@@ -117,6 +123,7 @@ def test_hosts_are_bare_machines_with_what_kubernetes_needs(lab: Lab) -> None:
         ssh(lab, host, "unshare --pid --fork --mount --net --mount-proc true")
         ssh(lab, host, "for c in /sys/fs/cgroup/*/; do mkdir $c/probe && rmdir $c/probe || exit 1; done")
         assert ssh(lab, host, "which containerd nginx keepalived kubelet || echo none") == "none"
+    assert burnt(lab, "w1") < max((os.cpu_count() or 1) // 2, 1) * 1.2
     machine_ids = {ssh(lab, host, "cat /etc/machine-id") for host in lab.spec.hosts}
     assert len(machine_ids) == len(lab.spec.hosts)
     assert Path("/proc/sys/net/ipv4/ip_forward").read_text() == "0\n"
