@@ -32,7 +32,7 @@ which an apiserver goes out or comes back."""
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """The program. Times in hundredths of a second, but for `patience`: in seconds.
+    """The program. Times in hundredths of a second, but for `patience` and `certain`: in seconds.
 
     `patience`: of 900 answers on a machine with seven processes waiting for each core, 99 % took less than 0.12 s and
     one 0.4 s; with twenty processes 0.7 s were too short. Silence counts when it is heard twice, the second time at
@@ -41,6 +41,10 @@ class Program:
     ready for moments.
     The connections to a host that does not even take new ones end then: who had one to a control plane without power
     waited until it gave up by itself, and an idle watch noticed nothing.
+    Those to an apiserver that is unready for longer than `sick`, while another is well, end if it says no within
+    `certain`: kubelets stay with theirs as long as TCP is well, and with the etcd of one control plane on a full disk,
+    three of five nodes were not Ready. A member that was killed is back sooner. (/readyz asks etcd two questions, each
+    for kube_apiserver.ETCD_ANSWER, 1.5 s.) One that only says no because it ends closes its connections itself.
     One that says no is out within 1.3 s, if another says yes. (An apiserver whose etcd member is down says so within
     2.3 s, see kube_apiserver.ETCD_ANSWER.)
 
@@ -55,6 +59,7 @@ class Program:
     list: PurePosixPath = LIST
     authority: PurePosixPath = paths.CA_CERTIFICATE
     patience: int = 1
+    certain: int = 4
     failures: int = 2
     forgiven: int = 2
     successes: int = 3
@@ -62,6 +67,7 @@ class Program:
     stays: int = 60_00
     confirm: int = 30
     revive: int = 1_00
+    sick: int = 5_00
     hurry: int = 25
     reload: int = 10_00
     rest: int = 10_00

@@ -24,7 +24,7 @@ END_SECONDS = 5.0
 _ELECTED = re.compile(r"elected leader ([0-9a-f]+) at term (\d+)")
 _LEASE = re.compile(r"[Ss]uccessfully acquired lease\W.*?\bkube-system/([a-z-]+)")
 _UNREADY = re.compile(r"(\S+) is (unready): (.*)|(\S+) is ready$")
-_GONE = re.compile(r"(\S+) is gone, connections ended: (\d+)")
+_GONE = re.compile(r"(\S+) (?:is gone|does not recover), connections ended: (\d+)")
 _ADDRESS = re.compile(r"(Deleted )?\d+: .* inet (\S+)/32 ")
 
 

@@ -38,7 +38,7 @@ def ask(
 
     The key of who asks stays in the kubeconfig and in pipes. Fails when no apiserver answers. A `patient` one asks
     again, a second later: refusals that pass are printed as well. All answers together may take so many `seconds`,
-    scaled.
+    scaled; curl's own limit would be for each.
     """
     limit = scaled(seconds)
     again = f" --retry {TRIES - 1} --retry-all-errors --retry-delay 1 --retry-max-time {limit}" if patient else ""
@@ -46,7 +46,7 @@ def ask(
     return f"""\
 of() {{ sed -n 's/^ *'"$1"': "\\{{0,1\\}}\\([^"]*\\)"\\{{0,1\\}}$/\\1/p' {kubeconfig}; }}
 server=$(of server) && [ -n "$server" ] || exit 1
-curl --disable --silent --noproxy '*'{again} --max-time {limit} --header {shlex.quote(f"Accept: {accept}")} \\
+timeout {limit} curl --disable --silent --noproxy '*'{again} --header {shlex.quote(f"Accept: {accept}")} \\
   --cacert {CA_CERTIFICATE} --cert /dev/fd/3 --key /dev/fd/4 {urls} 3<<END_OF_CERTIFICATE 4<<END_OF_KEY
 $(of client-certificate-data | base64 -d)
 END_OF_CERTIFICATE

@@ -64,7 +64,8 @@ def test_a_control_plane_host_loses_its_power(shared: Bed, probe: Probe, holds_v
 
 
 def test_an_etcd_member_is_stopped(shared: Bed, probe: Probe) -> None:
-    """Its own apiserver runs on and can serve nobody: the proxies notice, and nobody is sent there."""
+    """Its own apiserver runs on and can serve nobody: the proxies notice, nobody is sent there, and nobody stays."""
+    kept = f"ss -Htnp state established dst {shared.spec.hosts['cp2'].address}:6443 | grep nginx || :"
     try:
         with probing(probe):
             cut = time.monotonic()
@@ -73,6 +74,7 @@ def test_an_etcd_member_is_stopped(shared: Bed, probe: Probe) -> None:
         shared.note(probe.summary(cut)[:1000])
         assert probe.outage(cut) <= LONGEST_WITHOUT_ETCD
         assert states(shared, "cp2") == {"unready"}
+        assert set(shared.on_all(kept, shared.control_planes).values()) == {""}
     finally:
         shared.ssh("cp2", "systemctl start etcd")
         wait_until(lambda: is_well(shared, "cp2"), seconds=HEALED_SECONDS, what="etcd and the apiserver of cp2")

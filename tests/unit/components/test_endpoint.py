@@ -170,6 +170,56 @@ def test_one_whose_host_is_there_keeps_its_connections(world: World, said: str) 
     assert world.ended() == []
 
 
+@pytest.fixture
+def strict(tmp_path: Path) -> Iterator[World]:
+    """Where an apiserver may not go on saying no for long."""
+    world = World(tmp_path, times={"sick": 10})
+    world.start_nginx()
+    watched(world)
+    yield world
+    world.stop()
+
+
+def test_connections_to_one_that_does_not_recover_end_once(strict: World) -> None:
+    strict.answers(B, "500")
+    until(lambda: strict.ended() == [f"--kill --no-header --tcp dst {B}:6443"])
+    rounds(strict, 3)
+    assert len(strict.ended()) == 1
+    strict.answers(B)
+    until(lambda: strict.states() == "in in in")
+    strict.answers(B, "500")
+    until(lambda: len(strict.ended()) == 2)
+
+
+def test_one_that_ends_keeps_its_connections(strict: World) -> None:
+    strict.write(f"answers/{B}.ends", "")
+    strict.answers(B, "500")
+    is_listed(strict, "11 13 | 12")
+    rounds(strict, 3)
+    assert "exclude=shutdown" in (strict.folder / "asked").read_text()
+    assert strict.ended() == []
+
+
+def test_one_that_is_out_for_planned_work_keeps_its_connections(strict: World) -> None:
+    assert strict.run("out", B, "60").returncode == 0
+    strict.answers(B, "500")
+    until(lambda: strict.shown()[B][1].endswith("/readyz says 500"))
+    rounds(strict, 3)
+    assert strict.ended() == []
+
+
+def test_while_nobody_is_well_nobodys_connections_end(strict: World) -> None:
+    strict.write(f"answers/{B}.ends", "")
+    strict.answers(B, "500")
+    is_listed(strict, "11 13 | 12")
+    strict.answers(A, "500")
+    strict.answers(C, "500")
+    rounds(strict, 1)
+    (strict.folder / f"answers/{B}.ends").unlink()
+    rounds(strict, 3)
+    assert strict.ended() == []
+
+
 def test_a_host_that_is_cut_off_itself_ends_none(world: World) -> None:
     watched(world)
     for address in (A, B, C):

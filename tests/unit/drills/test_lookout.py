@@ -48,6 +48,11 @@ def heard(line: str) -> tuple[list[tuple[Kind, str]], set[str]]:
             Kind.NOTE,
             "connections to the apiserver of cp2 that the proxy ended: 7",
         ),
+        (
+            "198.18.50.12 does not recover, connections ended: 3",
+            Kind.NOTE,
+            "connections to the apiserver of cp2 that the proxy ended: 3",
+        ),
         ("198.18.50.12 is ready", Kind.NOTE, "the proxy has the apiserver of cp2 in again"),
     ],
 )
