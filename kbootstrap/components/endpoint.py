@@ -24,6 +24,9 @@ FOLDER = PurePosixPath("/run/kube-endpoint")
 """Health, marks, and nginx's list of now; made by the program, and gone with the next boot."""
 LIST = FOLDER / "apiservers.conf"
 
+NGINX_USER = "www-data"
+"""Of Debian's nginx; connections with it are the proxy's."""
+
 MOST_QUESTIONS = 30
 """A second, for their health, to one apiserver from all proxies together: 3 % of a core (1 ms for a handshake and
 an answer). Up to thirty proxies ask every second, 300 every ten. It may be three times as many for the two rounds in
@@ -58,6 +61,7 @@ class Program:
     folder: PurePosixPath = FOLDER
     list: PurePosixPath = LIST
     authority: PurePosixPath = paths.CA_CERTIFICATE
+    user: str = NGINX_USER
     patience: int = 1
     certain: int = 4
     failures: int = 2
@@ -68,6 +72,8 @@ class Program:
     confirm: int = 30
     revive: int = 1_00
     sick: int = 5_00
+    at_once: int = 100
+    """The kernel takes a thousand, too, but not four thousand."""
     hurry: int = 25
     reload: int = 10_00
     rest: int = 10_00

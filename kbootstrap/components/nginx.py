@@ -44,6 +44,7 @@ class NginxConfig:
     connections: int
     module: str = "modules/ngx_stream_module.so"
     workers: int = 2
+    user: str = endpoint.NGINX_USER
     runtime: PurePosixPath = RUNTIME
     list: PurePosixPath = endpoint.LIST
     connect_timeout: str = "1s"

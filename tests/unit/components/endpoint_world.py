@@ -36,10 +36,16 @@ sleep "$(<../delay)"
 
 SS = """\
 #!/bin/bash
-# Ends two connections each time.
-echo "$*" >>{folder}/ended
-echo one
-echo two
+# There are four connections to each apiserver: one is its own, three are nginx's. Those that are ended are noted.
+if [[ $1 == --kill ]]; then
+  echo "$*" >>{folder}/ended
+else
+  said="${{*: -1}} timer:(keepalive,9min,0)"
+  echo "ESTAB 0 0 198.18.0.10:1000 $said ino:1 sk:1 cgroup:/system.slice/kube-apiserver.service <->"
+  for port in 1001 1002 1003; do
+    echo "ESTAB 0 0 198.18.0.10:$port $said uid:$(id --user www-data) ino:1 sk:2 <->"
+  done
+fi
 """
 
 NGINX = """\
@@ -89,7 +95,15 @@ class World:
         self.write("servers", render("nginx/servers.conf.j2", Servers(tuple(f"{a}:{PORT}" for a in self.addresses))))
         for address in self.addresses:
             self.answers(address)
-        quick: dict[str, Any] = {"confirm": 2, "revive": 5, "hurry": 2, "reload": 200, "rest": 50, **self.times}
+        quick: dict[str, Any] = {
+            "at_once": 2,
+            "confirm": 2,
+            "revive": 5,
+            "hurry": 2,
+            "reload": 200,
+            "rest": 50,
+            **self.times,
+        }
         own = Program(
             self.nginx or (f"{self.folder}/bin/nginx",),
             self.path("pid"),
