@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 from typing import IO
 
 from kbootstrap.errors import CommandFailed
+from kbootstrap.private import private_folder
 from kbootstrap.probes.recording import Account, Recording
 from kbootstrap.probes.spec import Spec
 
@@ -34,8 +35,8 @@ def probing(spec: Spec, recording: Recording, folder: Path | None = None) -> Ite
     `spec.samples` is filled in here. Raises CommandFailed when the prober does not start; when it ends early, the
     recording's account says so. It ends by itself when this process dies, because its stdin is closed then.
     """
-    with TemporaryDirectory(prefix="kbootstrap-probes-") as private, TemporaryFile() as complaints:
-        place = Path(private) if folder is None else folder
+    with private_folder() as private, TemporaryFile() as complaints:
+        place = private if folder is None else folder
         place.mkdir(parents=True, exist_ok=True)
         file = place / SAMPLES
         process = subprocess.Popen(

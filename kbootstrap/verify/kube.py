@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from kbootstrap.errors import CommandFailed, Unreachable
+from kbootstrap.private import private_folder
 from kbootstrap.verify.api import SERVER_NAME, ApiAccess
 
 if TYPE_CHECKING:
@@ -106,13 +106,13 @@ def opened(access: ApiAccess, scale: float = 1.0) -> Iterator[Kube]:
     """The API through `access`. The client's import takes half a second, so no command does it that need not."""
     from kubernetes.client import ApiClient, Configuration  # noqa: PLC0415
 
-    with TemporaryDirectory(prefix="kbootstrap-verify-") as folder:
+    with private_folder() as folder:
         configuration = Configuration()
         configuration.host = f"https://127.0.0.1:{access.port}"
         configuration.tls_server_name = SERVER_NAME
-        configuration.ssl_ca_cert = _private(Path(folder, "ca.crt"), access.authority)
-        configuration.cert_file = _private(Path(folder, "client.crt"), access.certificate)
-        configuration.key_file = _private(Path(folder, "client.key"), access.key)
+        configuration.ssl_ca_cert = _private(folder / "ca.crt", access.authority)
+        configuration.cert_file = _private(folder / "client.crt", access.certificate)
+        configuration.key_file = _private(folder / "client.key", access.key)
         configuration.proxy = None  # the tunnel begins on this machine, whatever the environment says
         configuration.retries = False
         with ApiClient(configuration) as client:

@@ -17,10 +17,10 @@ from kbootstrap.artifacts.source import SourceSettings
 from kbootstrap.model.versions import Version
 from kbootstrap.pki.create import create_pki
 from kbootstrap.pki.files import pki_files
+from kbootstrap.private import private_folder
 from kbootstrap.workflows.rehearsal.apiserver import Api, start_apiserver
 from kbootstrap.workflows.rehearsal.etcd import NAME, Member, Programs, _answers, _credentials
 from kbootstrap.workflows.rehearsal.scratch import LOOPBACK, Scratch, free_ports, wait
-from kbootstrap.workflows.restore.private import private_folder
 from tests.unit.workflows.restore.backups import CLUSTER, Maker
 
 KUBERNETES = "1.36.4"

@@ -12,7 +12,7 @@ from kbootstrap.components.backup import rclone_config, remote_path
 from kbootstrap.errors import CommandFailed
 from kbootstrap.events import Note, Sink, ignore
 from kbootstrap.model.cluster import Cluster
-from kbootstrap.workflows.restore.private import private_folder
+from kbootstrap.private import private_folder
 from kbootstrap.workflows.supplies import named_files
 
 LIST_SECONDS = 60.0

@@ -15,10 +15,10 @@ from kbootstrap.pki import paths
 from kbootstrap.pki.authority import Pki
 from kbootstrap.pki.issue import issue
 from kbootstrap.pki.spec import CertificateSpec
+from kbootstrap.private import private_folder
 from kbootstrap.workflows.rehearsal.etcd import CERTIFICATE_DAYS, Member
 from kbootstrap.workflows.rehearsal.scratch import LOOPBACK, Place, Scratch, wait
 from kbootstrap.workflows.restore.faults import Unproven
-from kbootstrap.workflows.restore.private import private_folder
 
 USER = CertificateSpec("kbootstrap-rehearsal", ("system:masters",), client=True)
 

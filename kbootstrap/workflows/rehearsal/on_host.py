@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kbootstrap.errors import CommandFailed
+from kbootstrap.private import KEEPER, PIDS
 from kbootstrap.steps.step import quote
 from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows.rehearsal.scratch import LOOPBACK, STOP_SECONDS, last_lines
-from kbootstrap.workflows.restore.private import KEEPER, PIDS
 
 PARENT = "/var/lib/kbootstrap"
 """On a disk: what is restored may be larger than a host's memory."""

@@ -17,6 +17,7 @@ from kbootstrap.engine.journal import now
 from kbootstrap.errors import InvalidInput, KbootstrapError
 from kbootstrap.events import Note, Sink
 from kbootstrap.model.cluster import Cluster
+from kbootstrap.private import private_folder
 from kbootstrap.workflows.access import opened as opened_hosts
 from kbootstrap.workflows.rehearsal.apiserver import read_objects, start_apiserver
 from kbootstrap.workflows.rehearsal.etcd import Programs, require_contents, require_snapshot, start_member
@@ -28,7 +29,6 @@ from kbootstrap.workflows.restore.export import exported_keys
 from kbootstrap.workflows.restore.faults import BackupUnusable, WrongCluster, WrongKey
 from kbootstrap.workflows.restore.manifest import Manifest
 from kbootstrap.workflows.restore.phases import phase
-from kbootstrap.workflows.restore.private import private_folder
 from kbootstrap.workflows.restore.sources import LATEST, Found, Source, found
 from kbootstrap.workflows.supplies import obtained
 

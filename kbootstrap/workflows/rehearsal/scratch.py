@@ -91,7 +91,7 @@ def free_ports(count: int) -> list[int]:
 
 @dataclass(slots=True)
 class Scratch:
-    """A private folder of this machine (see workflows/restore/private.py), and what runs in it."""
+    """A private folder of this machine (see kbootstrap/private.py), and what runs in it."""
 
     folder: Path
     _running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)

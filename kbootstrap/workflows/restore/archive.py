@@ -17,6 +17,7 @@ from types import MappingProxyType
 from kbootstrap.artifacts.cache import sha256_of
 from kbootstrap.errors import CommandFailed
 from kbootstrap.pki.recover import PKI_PATHS
+from kbootstrap.private import private_folder
 from kbootstrap.workflows.restore.age import decrypt
 from kbootstrap.workflows.restore.faults import (
     BackupDamaged,
@@ -25,7 +26,6 @@ from kbootstrap.workflows.restore.faults import (
     WrongCluster,
 )
 from kbootstrap.workflows.restore.manifest import Listing, Manifest, parse_listing, parse_manifest
-from kbootstrap.workflows.restore.private import private_folder
 
 MANIFEST = "manifest.json"
 DATABASE = "etcd.db"

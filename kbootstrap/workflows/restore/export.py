@@ -23,11 +23,11 @@ from kbootstrap.facts.pki import gather_pki
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.pki.files import pki_files
 from kbootstrap.pki.recover import PKI_PATHS
+from kbootstrap.private import private_folder
 from kbootstrap.workflows.access import reached, require_all
 from kbootstrap.workflows.backups.hosts import require_configured
 from kbootstrap.workflows.restore.age import decrypt
 from kbootstrap.workflows.restore.faults import BackupDamaged, WrongCluster
-from kbootstrap.workflows.restore.private import private_folder
 from kbootstrap.workflows.supplies import named_files
 from kbootstrap.workflows.survey import first_look
 

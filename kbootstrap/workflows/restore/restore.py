@@ -22,6 +22,7 @@ from kbootstrap.events import Sink
 from kbootstrap.facts.fact import Fact
 from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.pki.authority import Pki
+from kbootstrap.private import private_folder
 from kbootstrap.steps.step import quote
 from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows.access import opened as opened_hosts
@@ -45,7 +46,6 @@ from kbootstrap.workflows.restore.judgement import (
 )
 from kbootstrap.workflows.restore.keys import restored_keys
 from kbootstrap.workflows.restore.phases import phase
-from kbootstrap.workflows.restore.private import private_folder
 from kbootstrap.workflows.restore.record import Record
 from kbootstrap.workflows.restore.sources import LATEST, Source, found
 from kbootstrap.workflows.restore.steps import FINISHED, SNAPSHOT, STAGE, Restoration

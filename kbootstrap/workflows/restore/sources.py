@@ -11,6 +11,7 @@ from kbootstrap.components.backup import FOLDER, PROGRAM
 from kbootstrap.errors import CommandFailed, KbootstrapError
 from kbootstrap.events import Note, Sink
 from kbootstrap.model.cluster import Cluster
+from kbootstrap.private import private_folder
 from kbootstrap.steps.step import quote
 from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows.access import reached
@@ -18,7 +19,6 @@ from kbootstrap.workflows.parallel import on_all
 from kbootstrap.workflows.restore.archive import read_listing
 from kbootstrap.workflows.restore.faults import BackupMissing
 from kbootstrap.workflows.restore.manifest import Listing
-from kbootstrap.workflows.restore.private import private_folder
 
 LATEST = "latest"
 _CHUNK = 32 * 2**20

@@ -1,4 +1,4 @@
-"""The folder for secrets goes, whatever becomes of who made it."""
+"""The folder goes, whatever becomes of who made it."""
 
 import os
 import signal
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from kbootstrap.workflows.restore.private import private_folder
+from kbootstrap.private import private_folder
 
 _PROGRAM = """\
 import subprocess, time
-from kbootstrap.workflows.restore.private import private_folder
+from kbootstrap.private import private_folder
 with private_folder() as place:
     (place / "secret").write_text("x")
     child = subprocess.Popen(["sleep", "60"], start_new_session=True)

@@ -1,4 +1,4 @@
-"""A folder for secrets on this machine, which is gone afterwards, also when this process is killed."""
+"""A folder on this machine that is gone afterwards, also when this process is killed: for secrets, for one."""
 
 import subprocess
 from collections.abc import Iterator
