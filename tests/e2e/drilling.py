@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -59,6 +61,16 @@ def require_failed(bed: Bed, name: str, *, says: str) -> dict[str, Any]:
     assert (outcome.code, result["verdict"]) == (FAILED, "failed"), outcome.text[-4000:]
     assert re.search(says, "\n".join(result["problems"])), result["problems"]
     return result
+
+
+@contextmanager
+def changed(bed: Bed, hosts: Sequence[str], file: str, expression: str, reload: str) -> Iterator[None]:
+    """These hosts with another file, by an expression of sed's; `reload` has it read, then and when it is put back."""
+    bed.on_all(f"cp -p {file} {file}.kept && sed -i '{expression}' {file} && {reload}", hosts)
+    try:
+        yield
+    finally:
+        bed.on_all(f"mv {file}.kept {file} && {reload}", hosts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.bed import Bed
 from tests.e2e.conftest import BedFactory, wait_until
-from tests.e2e.drilling import Drilled, drilled, drilled_cluster, leads, require_failed
+from tests.e2e.drilling import Drilled, changed, drilled, drilled_cluster, leads, require_failed
 from tests.e2e.observe import vip_holders
 
 pytestmark = pytest.mark.long
@@ -41,7 +41,7 @@ def identity(cluster: Drilled) -> Path:
 
 
 def test_keepalived_does_not_look_at_the_proxy(bed: Bed) -> None:
-    with changed(bed, f"sed -i '/proxy_alive$/d;/proxy_useful$/d;/others_answer$/d' {KEEPALIVED}", KEEPALIVED):
+    with endpoint(bed, KEEPALIVED, "/proxy_alive$/d;/proxy_useful$/d;/others_answer$/d"):
         require_failed(bed, "nginx-stop", says=r"requests: .* s, and 2 s are allowed")
 
 
@@ -50,7 +50,7 @@ def test_keepalived_announces_itself_every_ten_seconds(bed: Bed) -> None:
     priorities as low as these.
     """
     slow = "s/advert_int .*/advert_int 10/;s/priority 2\\(..\\)$/priority \\1/"
-    with changed(bed, f"sed -i '{slow}' {KEEPALIVED}", KEEPALIVED):
+    with endpoint(bed, KEEPALIVED, slow):
         require_failed(bed, "vip-handover", says=r"requests: .* s, and 0.5 s are allowed")
         require_failed(bed, "keepalived-stop", says=r"requests: .* s, and 1 s are allowed")
         for drill in ("vip-holder-power-off", "partition", "partition-inbound", "partition-outbound"):
@@ -60,7 +60,7 @@ def test_keepalived_announces_itself_every_ten_seconds(bed: Bed) -> None:
 def test_a_proxy_with_one_back_end(bed: Bed) -> None:
     """The victim of these drills is the first host without the VIP."""
     own = bed.spec.hosts["cp2"].address
-    with changed(bed, f"sed -i '/^server /{{/server {own}:/!d}}' {SERVERS}", SERVERS):
+    with endpoint(bed, SERVERS, f"/^server /{{/server {own}:/!d}}"):
         first_has_the_vip(bed)
         require_failed(bed, "apiserver-kill", says=r"requests: .* s, and 1 s are allowed")
         first_has_the_vip(bed)  # meanwhile no proxy was of use, and each host gave it up
@@ -68,7 +68,7 @@ def test_a_proxy_with_one_back_end(bed: Bed) -> None:
 
 
 def test_nobody_hangs_up_on_a_host_that_is_gone(bed: Bed) -> None:
-    with changed(bed, f"sed -i 's/ss --kill/ss/' {ENDPOINT}", ENDPOINT):
+    with endpoint(bed, ENDPOINT, "s/ss --kill/ss/"):
         for drill in ("control-plane-power-off", "control-plane-partition"):
             require_failed(bed, drill, says=r"a read under way: .* s, and 4 s are allowed")
 
@@ -181,16 +181,15 @@ def first_has_the_vip(bed: Bed) -> None:
 
 
 @contextmanager
-def changed(bed: Bed, change: str, file: str) -> Iterator[None]:
-    """All control-plane hosts with another configuration of a part of the endpoint."""
+def endpoint(bed: Bed, file: str, expression: str) -> Iterator[None]:
+    """All control-plane hosts with another file of a part of the endpoint."""
     nginx = "systemctl reload kube-endpoint-nginx && systemctl restart kube-endpoint-watch"  # which knows the old list
     reload = "systemctl reload kube-endpoint-keepalived" if file == KEEPALIVED else nginx
-    bed.on_all(f"cp -p {file} {file}.kept && {change} && {reload}", bed.control_planes)
     try:
-        time.sleep(NOTICED_SECONDS)
-        yield
+        with changed(bed, bed.control_planes, file, expression, reload):
+            time.sleep(NOTICED_SECONDS)
+            yield
     finally:
-        bed.on_all(f"mv {file}.kept {file} && {reload}", bed.control_planes)
         time.sleep(NOTICED_SECONDS)
 
 

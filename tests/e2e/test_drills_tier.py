@@ -11,7 +11,7 @@ from kbootstrap.lab.spec import standard
 from tests.e2e.applications import NAMES, deploy, in_inventory, outside_authority, renew
 from tests.e2e.bed import Bed
 from tests.e2e.conftest import PREFIX, BedFactory, wait_until
-from tests.e2e.drilling import REFUSED, drilled, require_failed, require_passed
+from tests.e2e.drilling import REFUSED, changed, drilled, require_failed, require_passed
 from tests.e2e.observe import vip_holders
 
 pytestmark = pytest.mark.long
@@ -112,14 +112,14 @@ def test_a_load_balancer_that_is_not_well_is_refused_before(bed: Bed) -> None:
 
 def test_keepalived_announces_itself_every_ten_seconds(bed: Bed) -> None:
     """Three of them are missed before the other takes the VIP; a good-bye shortens it to two seconds."""
-    with changed(bed, "s/advert_int .*/advert_int 10/"):
+    with keepalived(bed, "s/advert_int .*/advert_int 10/"):
         require_failed(bed, "vip-handover", says=r"new connections: .* s, and 0.5 s are allowed")
         require_failed(bed, "keepalived-stop", says=r"requests: .* s, and 1 s are allowed")
         require_failed(bed, "vip-holder-power-off", says=r"(reads|writes): .* s, and 2 s are allowed")
 
 
 def test_keepalived_does_not_look_at_the_proxy(bed: Bed) -> None:
-    with changed(bed, "/proxy_alive$/d;/proxy_useful$/d"):
+    with keepalived(bed, "/proxy_alive$/d;/proxy_useful$/d"):
         require_failed(bed, "nginx-stop", says=r"requests: .* s, and 2 s are allowed")
         require_failed(bed, "edge-stop", says=r"applications by name: .* s, and 2 s are allowed")
         require_failed(bed, "partition-inbound", says=r"(reads|writes): .*, and 3 s are allowed")
@@ -137,13 +137,11 @@ def test_one_that_is_preferred_has_the_vip_again_before_a_drill_ends(bed: Bed) -
 
 
 @contextmanager
-def changed(bed: Bed, expression: str) -> Iterator[None]:
+def keepalived(bed: Bed, expression: str) -> Iterator[None]:
     """Both load balancers with another configuration of keepalived."""
-    reload = f"systemctl reload {UNIT}"
-    bed.on_all(f"cp -p {KEEPALIVED} {KEEPALIVED}.kept && sed -i '{expression}' {KEEPALIVED} && {reload}", BALANCERS)
     try:
-        wait_until(lambda: len(vip_holders(bed, BALANCERS)) == 1, seconds=60, what="one of them has the VIP")
-        yield
+        with changed(bed, BALANCERS, KEEPALIVED, expression, f"systemctl reload {UNIT}"):
+            wait_until(lambda: len(vip_holders(bed, BALANCERS)) == 1, seconds=60, what="one of them has the VIP")
+            yield
     finally:
-        bed.on_all(f"mv {KEEPALIVED}.kept {KEEPALIVED} && {reload}", BALANCERS)
         wait_until(lambda: bed.run("status").code == 0, seconds=120, what="the cluster is healthy")

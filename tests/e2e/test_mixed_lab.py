@@ -19,7 +19,7 @@ from tests.e2e.applications import NAMES, NamedProbe, application, deploy, in_in
 from tests.e2e.applications import PROBES as EDGE_PROBES
 from tests.e2e.bed import Bed
 from tests.e2e.conftest import PREFIX, BedFactory, wait_until
-from tests.e2e.drilling import require_failed, require_passed
+from tests.e2e.drilling import changed, require_failed, require_passed
 from tests.e2e.probe import Probe, probing
 from tests.e2e.test_upgrade import NEWER, report, require_unnoticed, versions
 
@@ -271,15 +271,10 @@ def test_the_drill_of_a_real_server(bed: Bed) -> None:
 def test_that_drill_when_nobody_asks_the_real_servers(bed: Bed) -> None:
     """keepalived looks at them once a minute."""
     config, reload = "/etc/kbootstrap/keepalived.conf", "systemctl reload kube-endpoint-keepalived"
-    bed.on_all(
-        f"cp -p {config} {config}.kept && sed -i 's/delay_loop .*/delay_loop 60/' {config} && {reload}", DIRECTORS
-    )
-    try:
+    with changed(bed, DIRECTORS, config, "s/delay_loop .*/delay_loop 60/", reload):
         wait_for_lb1(bed)
         require_failed(bed, "real-server-kill", says="no load balancer forwards to it: did not come about")
-    finally:
-        bed.on_all(f"mv {config}.kept {config} && {reload}", DIRECTORS)
-        wait_until(lambda: bed.run("status").code == 0, seconds=180, what="the cluster is healthy")
+    wait_until(lambda: bed.run("status").code == 0, seconds=180, what="the cluster is healthy")
 
 
 def test_an_upgrade_goes_unnoticed(bed: Bed, mixed: Mixed) -> None:
