@@ -162,7 +162,8 @@ def test_who_leads_renews_its_lease(answers: list[str], led: bool, programs: Pat
 )
 def test_a_node_may_be_ready_from_before_its_boot(answer: str, known: bool) -> None:
     boot = Path(BOOT_ID).read_text().strip()
-    fakes = f"sed() {{ echo aG9zdA==; }}; curl() {{ printf '%s\\n' {quote(answer.replace('%s', boot))}; }}\n"
+    fakes = 'sed() { echo aG9zdA==; }; timeout() { shift; "$@"; }\n'
+    fakes += f"curl() {{ printf '%s\\n' {quote(answer.replace('%s', boot))}; }}\n"
     result = shell(fakes + check("boot-known", TOPOLOGIES["vip"], "w1").probe)
     assert result.ok is known
     assert known or result.text == f"the API knows nothing of the boot {boot}"

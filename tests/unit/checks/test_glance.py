@@ -23,7 +23,8 @@ DEPLOYMENT = (
 
 def succeeds(probe: str, answer: str) -> bool:
     """On a host with a kubeconfig, whose apiserver answers so."""
-    fakes = f"sed() {{ echo aG9zdA==; }}; curl() {{ printf '%s\\n' {quote(answer)}; }}\n"
+    fakes = 'sed() { echo aG9zdA==; }; timeout() { shift; "$@"; }\n'
+    fakes += f"curl() {{ printf '%s\\n' {quote(answer)}; }}\n"
     return shell(fakes + probe).ok
 
 
