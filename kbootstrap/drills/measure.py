@@ -249,10 +249,11 @@ class Watched:
     @property
     def said(self) -> str:
         """In words."""
+        often = {0: "never", 1: "once"}.get(len(self.cuts), f"{len(self.cuts)} times")
         first = f" ({self.cuts[0][1]})" if self.cuts else ""
         return (
             f"a watch told of {self.events:,} writes, the latest {self.latest:.2f} s after it was acknowledged;"
-            f" it broke {len(self.cuts)} times{first}"
+            f" it broke {often}{first}"
         )
 
 

@@ -95,8 +95,9 @@ class DrillResult:
     """One drill, from the proof of the steady state before it to the one after it.
 
     `series` is the run of the first of the drills that were asked for together, such as a suite; empty for one alone.
-    `hosts` are those that were hurt; `problems` is why it did not pass, in words; `setting` has the versions and the
-    configuration it was run with; `seen` is None when it was refused.
+    `hosts` are those that were hurt; `problems` is why it did not pass, in words; `remarks` is what else the reader has
+    to know, and `notes` what is nearly always the same; `setting` has the versions and the configuration it was run
+    with; `seen` is None when it was refused.
     """
 
     drill: str
@@ -110,6 +111,7 @@ class DrillResult:
     measured: tuple[Measured, ...] = ()
     problems: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     moments: tuple[Moment, ...] = ()
     jitter: tuple[Jitter, ...] = ()
     setting: Mapping[str, str] = field(default_factory=dict)

@@ -147,7 +147,7 @@ def _drill(ground: Ground, story: Story, order: Order, emit: Sink) -> DrillResul
         with probed(cluster, ground.connections, emit, settings) as recording:
             ground.recording = recording
             if recording.place:
-                story.remarks.append(recording.place)
+                story.notes.append(recording.place)
             _look_again(ground, drill, fault())
             failed = wait_until_calm(recording, BASELINE_SECONDS, time.monotonic() + BASELINE_PATIENCE)
             if failed:

@@ -31,6 +31,7 @@ class Story:
     waiting: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     setting: Mapping[str, str] = field(default_factory=dict)
     cut: bool = False
     kept_until: float | None = None
@@ -51,6 +52,7 @@ class Story:
             measured=tuple(measured),
             problems=tuple(self.problems),
             remarks=tuple(self.remarks),
+            notes=tuple(self.notes),
             moments=self.chronicle.moments(),
             jitter=tuple(before),
             setting=self.setting,
@@ -73,7 +75,7 @@ def judged(story: Story) -> DrillResult:
             story.problems.append(_over(one))
     story.problems += losses(seen, story.kept_until)
     if (watch := watched(seen, story.kept_until)) is not None:
-        story.remarks.append(watch.said)
+        story.notes.append(watch.said)
         if watch.missing:
             first = ", ".join(watch.missing[:3])
             story.problems.append(f"a watch never told of {len(watch.missing):,} acknowledged writes, such as {first}")

@@ -60,6 +60,7 @@ class KeptResult(BaseModel):
     measured: tuple[Measured, ...]
     problems: tuple[str, ...]
     remarks: tuple[str, ...]
+    notes: tuple[str, ...] = ()
     moments: tuple[Moment, ...]
     jitter: tuple[Jitter, ...]
     setting: dict[str, str]

@@ -176,7 +176,7 @@ def _part(result: DrillResult, number: int, shared: dict[str, str]) -> Part:
         facts=tuple((name, value) for name, value in facts if value),
         limits=tuple(map(_limit, result.measured)),
         problems=result.problems,
-        remarks=result.remarks,
+        remarks=(*result.remarks, *result.notes),
         moments=tuple(
             MomentRow(_since(moment.at - zero), str(moment.kind), TONES.get(moment.kind, ""), moment.text, moment.host)
             for moment in sorted(result.moments, key=lambda moment: moment.at)

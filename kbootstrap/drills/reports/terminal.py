@@ -1,4 +1,4 @@
-"""What drills found, for a terminal: a line per drill, and below it why it did not pass."""
+"""What drills found, for a terminal: a line per drill, and below it why it did not pass. Of a single one, all notes."""
 
 from collections.abc import Iterator, Sequence
 
@@ -41,11 +41,12 @@ def _limit(measured: Measured) -> str:
 
 
 def _reasons(results: Sequence[DrillResult]) -> Iterator[str]:
+    alone = len(results) == 1
     for result in results:
         colour = "red" if result.verdict is Verdict.FAILED else "yellow"
         for problem in result.problems:
             yield f"{MARKS[result.verdict]} [bold]{escape(result.drill)}[/]: [{colour}]{escape(problem)}[/]"
-        for remark in result.remarks:
+        for remark in (*result.remarks, *(result.notes if alone else ())):
             yield f"  [dim]{escape(result.drill)}: {escape(remark)}[/]"
 
 

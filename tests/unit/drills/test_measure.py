@@ -226,7 +226,7 @@ def test_a_watch_tells_of_every_write_and_how_late() -> None:
     assert found is not None
     assert (found.missing, round(found.latest, 2), found.events) == ((), 1.5, 500)
     assert "1.50 s after" in found.said
-    assert "broke 1 times (silent)" in found.said
+    assert "broke once (silent)" in found.said
 
 
 def test_what_a_watch_never_told_of_is_named_but_for_what_may_be_lost() -> None:

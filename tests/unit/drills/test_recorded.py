@@ -32,6 +32,7 @@ def test_it_is_read_as_it_was_written(recorded: DrillResult) -> None:
         "possible": True,
         "felt": None,
         "excused": 0,
+        "notes": [],
     }  # what results did not say yet when it was kept
     assert json.loads(json.dumps(as_value(recorded))) == json.loads(file.read_text()) | newer
     assert (recorded.drill, recorded.verdict, recorded.hosts) == ("etcd-leader-kill", Verdict.PASSED, ("cp2",))

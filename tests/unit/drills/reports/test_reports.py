@@ -37,8 +37,8 @@ def hostile() -> DrillResult:
     moments = tuple(replace(moment, text=HOSTILE, host=HOSTILE) for moment in made.moments)
     measured = tuple(replace(one, detail=HOSTILE) for one in made.measured)
     return replace(
-        made, title=HOSTILE, problems=(HOSTILE,), remarks=(HOSTILE,), hosts=(HOSTILE,), setting={HOSTILE: HOSTILE},
-        moments=moments, measured=measured,
+        made, title=HOSTILE, problems=(HOSTILE,), remarks=(HOSTILE,), notes=(HOSTILE,), hosts=(HOSTILE,),
+        setting={HOSTILE: HOSTILE}, moments=moments, measured=measured,
     )  # fmt: skip
 
 
@@ -60,7 +60,14 @@ def test_a_terminal_shows_a_line_for_each_drill() -> None:
 
 
 def test_a_terminal_is_shown_nothing_as_markup() -> None:
-    assert "[red]" in shown(terminal([replace(result(), problems=("[red]",), remarks=("[/]",))]))
+    assert "[red]" in shown(terminal([replace(result(), problems=("[red]",), remarks=("[/]",), notes=("[/]",))]))
+
+
+def test_what_is_nearly_always_the_same_is_shown_for_a_drill_alone() -> None:
+    told = replace(result(), remarks=("mind this",), notes=("as ever",))
+    assert "as ever" in shown(terminal([told]))
+    assert "mind this" in shown(terminal([told, told]))
+    assert "as ever" not in shown(terminal([told, told]))
 
 
 def test_what_became_of_the_writes() -> None:
