@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path, PurePosixPath
 
 from kbootstrap.components.nginx import PROGRAM
-from kbootstrap.components.packages import has_edge
+from kbootstrap.components.packages import NGINX_USER, has_edge
 from kbootstrap.components.service import NETWORKING, Service, unit_path
 from kbootstrap.components.site import Site
 from kbootstrap.facts.pki import APPLICATIONS_FOLDER
@@ -87,6 +87,7 @@ class EdgeConfig:
     open_files: int
     connections: int
     module: str = "modules/ngx_stream_module.so"
+    user: str = NGINX_USER
     runtime: PurePosixPath = RUNTIME
     log: PurePosixPath = LOG
     ciphers: tuple[str, ...] = CIPHERS
@@ -102,6 +103,7 @@ class EdgeConfig:
 
 @dataclass(frozen=True, slots=True)
 class _Rotation:
+    user: str = NGINX_USER
     log: PurePosixPath = LOG
     pidfile: PurePosixPath = RUNTIME / "nginx.pid"
     most: str = "100M"

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from kbootstrap.components.binaries import LIBEXEC
 from kbootstrap.components.host import CONFIG_FOLDER
-from kbootstrap.components.packages import has_proxy
+from kbootstrap.components.packages import NGINX_USER, has_proxy
 from kbootstrap.components.service import CONFINED, NODE_OOM_SCORE, Service, unit_path
 from kbootstrap.components.site import Site
 from kbootstrap.model.cluster import Cluster
@@ -23,9 +23,6 @@ SERVERS = CONFIG_FOLDER / "nginx-apiservers.conf"
 FOLDER = PurePosixPath("/run/kube-endpoint")
 """Health, marks, and nginx's list of now; made by the program, and gone with the next boot."""
 LIST = FOLDER / "apiservers.conf"
-
-NGINX_USER = "www-data"
-"""Of Debian's nginx; connections with it are the proxy's."""
 
 MOST_QUESTIONS = 30
 """A second, for their health, to one apiserver from all proxies together: 3 % of a core (1 ms for a handshake and

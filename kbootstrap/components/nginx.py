@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from kbootstrap.components import endpoint
 from kbootstrap.components.host import CONFIG_FOLDER
-from kbootstrap.components.packages import has_proxy
+from kbootstrap.components.packages import NGINX_USER, has_proxy
 from kbootstrap.components.service import NETWORKING, Service, unit_path
 from kbootstrap.components.site import Site
 from kbootstrap.model.cluster import Cluster, Host
@@ -44,7 +44,7 @@ class NginxConfig:
     connections: int
     module: str = "modules/ngx_stream_module.so"
     workers: int = 2
-    user: str = endpoint.NGINX_USER
+    user: str = NGINX_USER
     runtime: PurePosixPath = RUNTIME
     list: PurePosixPath = endpoint.LIST
     connect_timeout: str = "1s"

@@ -15,6 +15,8 @@ _EDGE = ("nginx", "libnginx-mod-stream", "logrotate")
 _BACKUP = ("age", "jq")
 _SERVICES = {"nginx": "nginx.service", "keepalived": "keepalived.service"}
 """Units of these packages: ours have names and configurations of their own."""
+NGINX_USER = "www-data"
+"""Whom Debian's nginx has its workers run as: a connection of this user's is a proxy's."""
 
 
 def packages(site: Site) -> list[Step]:
