@@ -5,7 +5,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -35,8 +35,7 @@ def probing(spec: Spec, recording: Recording, folder: Path | None = None) -> Ite
     `spec.samples` is filled in here. Raises CommandFailed when the prober does not start; when it ends early, the
     recording's account says so. It ends by itself when this process dies, because its stdin is closed then.
     """
-    with private_folder() as private, TemporaryFile() as complaints:
-        place = private if folder is None else folder
+    with private_folder() if folder is None else nullcontext(folder) as place, TemporaryFile() as complaints:
         place.mkdir(parents=True, exist_ok=True)
         file = place / SAMPLES
         process = subprocess.Popen(
