@@ -5,6 +5,7 @@ import grp
 import os
 import subprocess
 from collections.abc import Callable
+from shlex import quote
 from typing import Any
 
 from kbootstrap.facts.fact import Fact, Facts, parse_batch
@@ -22,6 +23,15 @@ def shell(script: str, *options: str) -> Result:
     """Runs a script the way a host does."""
     done = subprocess.run(["sh", *options], input=script.encode(), capture_output=True, timeout=60, check=False)
     return Result("here", "sh", done.returncode, done.stdout, done.stderr, 0.0)
+
+
+def api_says(answer: str) -> str:
+    """Shell for a script that asks the API with curl (facts/api.py): there is a kubeconfig, and it answers so."""
+    return f"""\
+sed() {{ echo aG9zdA==; }}
+timeout() {{ shift; "$@"; }}
+curl() {{ printf '%s\\n' {quote(answer)}; }}
+"""
 
 
 def read_here(*facts: Fact[Any]) -> Facts:

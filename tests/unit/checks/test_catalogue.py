@@ -4,7 +4,6 @@ import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from shlex import quote
 
 import pytest
 
@@ -14,7 +13,7 @@ from kbootstrap.facts.boot import BOOT_ID
 from kbootstrap.model.cluster import Cluster
 from tests.golden.sites import TOPOLOGIES
 from tests.golden.test_tools import needs
-from tests.local_host import shell
+from tests.local_host import api_says, shell
 
 HEALTH = """\
 http://127.0.0.1:23793 is healthy: successfully committed proposal: took = 10.491995ms
@@ -162,9 +161,7 @@ def test_who_leads_renews_its_lease(answers: list[str], led: bool, programs: Pat
 )
 def test_a_node_may_be_ready_from_before_its_boot(answer: str, known: bool) -> None:
     boot = Path(BOOT_ID).read_text().strip()
-    fakes = 'sed() { echo aG9zdA==; }; timeout() { shift; "$@"; }\n'
-    fakes += f"curl() {{ printf '%s\\n' {quote(answer.replace('%s', boot))}; }}\n"
-    result = shell(fakes + check("boot-known", TOPOLOGIES["vip"], "w1").probe)
+    result = shell(api_says(answer.replace("%s", boot)) + check("boot-known", TOPOLOGIES["vip"], "w1").probe)
     assert result.ok is known
     assert known or result.text == f"the API knows nothing of the boot {boot}"
 
