@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -64,13 +64,18 @@ def require_failed(bed: Bed, name: str, *, says: str) -> dict[str, Any]:
 
 
 @contextmanager
-def changed(bed: Bed, hosts: Sequence[str], file: str, expression: str, reload: str) -> Iterator[None]:
-    """These hosts with another file, by an expression of sed's; `reload` has it read, then and when it is put back."""
+def changed(
+    bed: Bed, hosts: Sequence[str], file: str, expression: str, reload: str, settled: Callable[[], object]
+) -> Iterator[None]:
+    """These hosts with another file, by an expression of sed's; `reload` has it read, then and when it is put back.
+    In the end waits until that is `settled`.
+    """
     bed.on_all(f"cp -p {file} {file}.kept && sed -i '{expression}' {file} && {reload}", hosts)
     try:
         yield
     finally:
         bed.on_all(f"mv {file}.kept {file} && {reload}", hosts)
+        settled()
 
 
 @dataclass(frozen=True, slots=True)

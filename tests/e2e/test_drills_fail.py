@@ -185,12 +185,9 @@ def endpoint(bed: Bed, file: str, expression: str) -> Iterator[None]:
     """All control-plane hosts with another file of a part of the endpoint."""
     nginx = "systemctl reload kube-endpoint-nginx && systemctl restart kube-endpoint-watch"  # which knows the old list
     reload = "systemctl reload kube-endpoint-keepalived" if file == KEEPALIVED else nginx
-    try:
-        with changed(bed, bed.control_planes, file, expression, reload):
-            time.sleep(NOTICED_SECONDS)
-            yield
-    finally:
+    with changed(bed, bed.control_planes, file, expression, reload, lambda: time.sleep(NOTICED_SECONDS)):
         time.sleep(NOTICED_SECONDS)
+        yield
 
 
 @contextmanager

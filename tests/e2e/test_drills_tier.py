@@ -139,9 +139,10 @@ def test_one_that_is_preferred_has_the_vip_again_before_a_drill_ends(bed: Bed) -
 @contextmanager
 def keepalived(bed: Bed, expression: str) -> Iterator[None]:
     """Both load balancers with another configuration of keepalived."""
-    try:
-        with changed(bed, BALANCERS, KEEPALIVED, expression, f"systemctl reload {UNIT}"):
-            wait_until(lambda: len(vip_holders(bed, BALANCERS)) == 1, seconds=60, what="one of them has the VIP")
-            yield
-    finally:
+
+    def settled() -> None:
         wait_until(lambda: bed.run("status").code == 0, seconds=120, what="the cluster is healthy")
+
+    with changed(bed, BALANCERS, KEEPALIVED, expression, f"systemctl reload {UNIT}", settled):
+        wait_until(lambda: len(vip_holders(bed, BALANCERS)) == 1, seconds=60, what="one of them has the VIP")
+        yield

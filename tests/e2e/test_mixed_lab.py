@@ -271,10 +271,13 @@ def test_the_drill_of_a_real_server(bed: Bed) -> None:
 def test_that_drill_when_nobody_asks_the_real_servers(bed: Bed) -> None:
     """keepalived looks at them once a minute."""
     config, reload = "/etc/kbootstrap/keepalived.conf", "systemctl reload kube-endpoint-keepalived"
-    with changed(bed, DIRECTORS, config, "s/delay_loop .*/delay_loop 60/", reload):
+
+    def settled() -> None:
+        wait_until(lambda: bed.run("status").code == 0, seconds=180, what="the cluster is healthy")
+
+    with changed(bed, DIRECTORS, config, "s/delay_loop .*/delay_loop 60/", reload, settled):
         wait_for_lb1(bed)
         require_failed(bed, "real-server-kill", says="no load balancer forwards to it: did not come about")
-    wait_until(lambda: bed.run("status").code == 0, seconds=180, what="the cluster is healthy")
 
 
 def test_an_upgrade_goes_unnoticed(bed: Bed, mixed: Mixed) -> None:
