@@ -8,7 +8,7 @@ from collections.abc import Callable
 from shlex import quote
 from typing import Any
 
-from kbootstrap.facts.fact import Fact, Facts, parse_batch
+from kbootstrap.facts.fact import Fact, Facts, grouped, parse_batch
 from kbootstrap.facts.fact import batch_script as script_of
 from kbootstrap.steps.step import Change, Step
 from kbootstrap.transport.connection import COMMAND_TIMEOUT, Result
@@ -36,10 +36,7 @@ curl() {{ printf '%s\\n' {quote(answer)}; }}
 
 def read_here(*facts: Fact[Any]) -> Facts:
     """Reads facts from this machine by the same script that a host gets."""
-    by_class: dict[type[Fact[Any]], list[Fact[Any]]] = {}
-    for fact in facts:
-        by_class.setdefault(type(fact), []).append(fact)
-    groups = list(by_class.values())
+    groups = grouped(facts)
     return Facts(parse_batch(groups, BOUNDARY, shell(script_of(groups, BOUNDARY))))
 
 

@@ -49,6 +49,8 @@ class ObjectKind(NamedTuple):
 class ManagedObjects(Fact[Mapping[ObjectKey, str]]):
     """The digests of kbootstrap's objects of some kinds; none where no apiserver answers (a new cluster)."""
 
+    waits = True
+
     kinds: tuple[ObjectKind, ...]
 
     @classmethod

@@ -32,6 +32,8 @@ class NodeMarks:
 class ClusterNodes(Single[Mapping[str, NodeMarks]]):
     """All nodes by name; none where no apiserver answers."""
 
+    waits = True
+
     @property
     def command(self) -> str:
         return ask(["/api/v1/nodes"], patient=True)

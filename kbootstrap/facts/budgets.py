@@ -34,6 +34,8 @@ class Budget:
 class Budgets(Single[tuple[Budget, ...]]):
     """All budgets of the cluster; none when the API did not answer."""
 
+    waits = True
+
     kubectl: str
 
     @property

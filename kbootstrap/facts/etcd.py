@@ -35,6 +35,8 @@ class EtcdStatus(Single[MemberStatus | None]):
     `etcdctl` is a command that knows the endpoint and has the certificates.
     """
 
+    waits = True
+
     etcdctl: PurePosixPath
 
     @property

@@ -4,7 +4,7 @@ import secrets
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
@@ -42,6 +42,9 @@ class Fact(ABC, Generic[T]):
     Facts are frozen dataclasses: equal facts are read once, and all facts of one class by one script (so that
     the state of a hundred files costs one process).
     """
+
+    waits: ClassVar[bool] = False
+    """Whether its script waits for others' answers, which may be long in coming: it runs beside all others then."""
 
     @classmethod
     @abstractmethod
@@ -81,7 +84,7 @@ class Incomplete(CommandFailed):
 @retry(retry=retry_if_exception_type(Incomplete), stop=stop_after_attempt(READ_TRIES), reraise=True)
 def read(connection: Connection, facts: Sequence[Fact[Any]]) -> Facts:
     """Reads all facts in one round trip. Raises CommandFailed when the batch itself does not come back."""
-    groups = _groups(facts)
+    groups = grouped(facts)
     if not groups:
         return Facts()
     boundary = secrets.token_hex(16)
@@ -94,23 +97,27 @@ def read(connection: Connection, facts: Sequence[Fact[Any]]) -> Facts:
     return Facts(parse_batch(groups, boundary, result))
 
 
-def _groups(facts: Iterable[Fact[Any]]) -> list[list[Fact[Any]]]:
+def grouped(facts: Iterable[Fact[Any]]) -> list[list[Fact[Any]]]:
+    """The facts of each class, in the order in which a batch answers: those that wait for others come last."""
     by_class: dict[type[Fact[Any]], dict[Fact[Any], None]] = defaultdict(dict)
     for fact in facts:
         by_class[type(fact)][fact] = None
-    return [list(group) for group in by_class.values()]
+    return [list(by_class[one]) for one in sorted(by_class, key=lambda one: one.waits)]
 
 
 def batch_script(groups: Sequence[Sequence[Fact[Any]]], boundary: str, scale: float = 1.0) -> str:
-    """One script for all groups; a line with the boundary, which no output can contain, ends each answer.
+    """One script for all groups, see `grouped`; a line with the boundary, which no output contains, ends each answer.
 
     `scale` is the factor for what scripts have `scaled`.
     """
-    parts = [f"{_BEHIND}{_SCALE}={round(scale * 100)}"]
+    end = f"printf '\\n%s\\n' {boundary}"
+    body = ":"
     for group in groups:
-        parts.append(f"(\n{type(group[0]).script(group)}\n) 2>/dev/null </dev/null")
-        parts.append(f"printf '\\n%s\\n' {boundary}")
-    return "\n".join(parts) + "\n"
+        asking = f"(\n{type(group[0]).script(group)}\n) 2>/dev/null </dev/null"
+        # A pipe's two ends run side by side, and it keeps what is said until it is fetched: no file is needed,
+        # which a full disk would refuse.
+        body = f"{asking} | {{\n{body}\ncat\n{end}\n}}" if group[0].waits else f"{body}\n{asking}\n{end}"
+    return f"{_BEHIND}{_SCALE}={round(scale * 100)}\n{body}\n"
 
 
 def parse_batch(groups: Sequence[Sequence[Fact[Any]]], boundary: str, result: Result) -> dict[Fact[Any], object]:

@@ -37,6 +37,8 @@ NO_ANSWER = Answer(_SILENT, 0.0, "not asked")
 class Health(Fact[Answer]):
     """What `url` answers. `authority` proves who does; without one anybody is believed (on loopback)."""
 
+    waits = True
+
     url: str
     authority: PurePosixPath | None = None
 

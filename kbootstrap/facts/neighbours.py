@@ -17,6 +17,8 @@ DISCARD_PORT = 9
 class Neighbour(Single[str | None]):
     """The hardware address that answers for `address`, None when nobody does. Not asked once `unless` exists."""
 
+    waits = True
+
     address: IPv4Address
     unless: PurePosixPath
 

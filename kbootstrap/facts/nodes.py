@@ -47,6 +47,8 @@ class ApiView:
 class KubeNodes(Single[ApiView | None]):
     """Nodes and leases; None when the API did not answer. Asked on a control-plane host."""
 
+    waits = True
+
     @property
     def command(self) -> str:
         return ask([_NODES, _LEASES], seconds=ANSWER_SECONDS)

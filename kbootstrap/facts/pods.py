@@ -52,6 +52,8 @@ class PodState:
 class PodStates(Single[tuple[PodState, ...] | None]):
     """All pods; None when the API did not answer. `kubectl` is a command that has its kubeconfig."""
 
+    waits = True
+
     kubectl: str
 
     @property

@@ -33,6 +33,8 @@ class PeerPort:
 class PeerPorts(Single[Mapping[PeerPort, Reach]]):
     """What becomes of connections to `peers`, all tried side by side by one process."""
 
+    waits = True
+
     peers: tuple[PeerPort, ...]
 
     @property
@@ -77,6 +79,8 @@ class FullPacket:
 @dataclass(frozen=True, slots=True)
 class FullPackets(Single[Mapping[IPv4Address, FullPacket]]):
     """Whether packets of `mtu` bytes that must not be fragmented get to `peers`; empty where there is no ping."""
+
+    waits = True
 
     peers: tuple[IPv4Address, ...]
 

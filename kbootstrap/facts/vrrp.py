@@ -39,6 +39,8 @@ class Advert:
 class VrrpAdverts(Single[tuple[Advert, ...]]):
     """The routers heard at the interface with `address` within three seconds, by multicast or to the host itself."""
 
+    waits = True
+
     address: IPv4Address
 
     @property

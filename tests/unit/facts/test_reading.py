@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -64,3 +64,61 @@ def test_slow_hosts_and_their_daemons_have_more_time(scale: float, patience: int
     host = Slow("cp1", scale=scale)
     assert read(host, [Patience()])[Patience()] == patience
     assert host.allowed == batch
+
+
+@dataclass(frozen=True, slots=True)
+class Said(Single[str]):
+    """What somebody says at once."""
+
+    word: str
+
+    @property
+    def command(self) -> str:
+        return f"echo {self.word}"
+
+    def value(self, output: bytes) -> str:
+        return output.decode().strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Met(Said):
+    """Somebody who answers only when the other, who is asked in the same batch, has been met too."""
+
+    waits = True
+    folder: Path
+    other: str
+
+    @property
+    def command(self) -> str:
+        wait = f"for _ in $(seq 50); do [ -e {self.folder}/{self.other} ] && echo {self.word} && break; sleep 0.1; done"
+        return f"touch {self.folder}/{self.word}; {wait}"
+
+
+class AlsoMet(Met):
+    """Another class, and so another script."""
+
+
+def test_those_who_are_waited_for_hold_up_nobody(tmp_path: Path) -> None:
+    asked: list[Said] = [Met("etcd", tmp_path, "api"), Said("first"), AlsoMet("api", tmp_path, "etcd"), Said("second")]
+    facts = read(LocalConnection("cp1"), asked)
+    assert [facts[fact] for fact in asked] == ["etcd", "first", "api", "second"]
+
+
+@dataclass(frozen=True, slots=True)
+class Talkative(Single[int]):
+    """How much somebody has said, which is more than a pipe holds."""
+
+    waits = True
+
+    @property
+    def command(self) -> str:
+        return "head -c 1000000 /dev/zero"
+
+    def value(self, output: bytes) -> int:
+        return len(output)
+
+
+def test_a_long_answer_comes_whole() -> None:
+    said = Said("beside it")
+    facts = read(LocalConnection("cp1"), [Talkative(), said])
+    assert (facts[Talkative()], facts[said]) == (1_000_000, "beside it")

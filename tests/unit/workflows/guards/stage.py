@@ -7,7 +7,7 @@ from typing import Any
 
 from kbootstrap.errors import CommandFailed
 from kbootstrap.events import Event, Note
-from kbootstrap.facts.fact import Fact, batch_script
+from kbootstrap.facts.fact import Fact, batch_script, grouped
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.transport.connection import Connection
 from kbootstrap.workflows.guards.scene import Scene
@@ -54,6 +54,6 @@ BOUNDARY = "0123456789abcdef"
 
 def expect_facts(host: FakeConnection, answers: Mapping[Fact[Any], bytes]) -> None:
     """Declares a batch of facts (each of a class of its own), and what they print. See the fixture `boundary`."""
-    groups = [[fact] for fact in answers]
-    output = b"".join(b"%s\x1e\n%s\n" % (answer, BOUNDARY.encode()) for answer in answers.values())
+    groups = grouped(answers)
+    output = b"".join(b"%s\x1e\n%s\n" % (answers[fact], BOUNDARY.encode()) for [fact] in groups)
     host.expect(batch_script(groups, BOUNDARY), output)
