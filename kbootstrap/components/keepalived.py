@@ -43,7 +43,7 @@ MASQUERADE = CONFIG_FOLDER / "lvs.nft"
 MASQUERADE_TABLE = "kbootstrap-lvs"
 
 KUBE_PROXY_PORT = 10256
-"""Where kube-proxy says how it is, over plain HTTP: a question that costs nobody anything."""
+"""Where kube-proxy says how it is, over plain HTTP: a connection costs nobody anything, and is not logged."""
 ASKED_WORKERS = 5
 """Beside all control-plane hosts: enough to know that it is this host that is cut off."""
 LEAST_OTHERS = 2
@@ -148,11 +148,11 @@ class _Useful:
 
 @dataclass(frozen=True, slots=True)
 class _Others:
-    """Whom to ask: kube-proxies by address and port, other `daemons` as URLs. The seconds until one is greeted `again`
+    """Whom to greet: kube-proxies and other `daemons`, by address and port. The seconds until one is greeted `again`
     (half of keepalived's interval, which has whole seconds), those for the `greeting`, and `patience` with all of them
-    are the longest that a host which hears nobody keeps the VIP: 1.8 s. It takes a millisecond to answer. A look that
+    are the longest that a host which hears nobody keeps the VIP: 1.5 s. It takes a millisecond to answer. A look that
     took longer than `slow_microseconds` was made by a host that is too busy to look. With the inventory's `scale` above
-    one all but `again` are as much longer. Hosts of different `rank` ask different ones.
+    one all but `again` are as much longer. Hosts of different `rank` greet different ones.
     """
 
     proxies: tuple[str, ...]
@@ -161,7 +161,7 @@ class _Others:
     scale: float = 1.0
     again: float = 0.5
     greeting: float = 0.3
-    patience: float = 1.0
+    patience: float = 0.7
     slow_microseconds: int = 2_000_000
 
 
@@ -257,9 +257,9 @@ def _asked(site: Site, nodes: Sequence[Host]) -> _Others:
     control_planes = [node.address for node in nodes if node.is_control_plane]
     workers = [node.address for node in nodes if not node.is_control_plane]
     asked = (*control_planes, *workers[:ASKED_WORKERS])
-    # A kube-proxy answers only when it has found the API, perhaps by the VIP; a kubelet does without.
-    apiservers = (f"https://{address}:{site.cluster.settings.endpoint.port}/livez" for address in control_planes)
-    kubelets = (f"https://{address}:{KUBELET_PORT}/healthz" for address in asked)
+    # A kube-proxy is there only when it has found the API, perhaps by the VIP; a kubelet does without.
+    apiservers = (f"{address}:{site.cluster.settings.endpoint.port}" for address in control_planes)
+    kubelets = (f"{address}:{KUBELET_PORT}" for address in asked)
     return _Others(
         proxies=tuple(f"{address}:{KUBE_PROXY_PORT}" for address in asked),
         daemons=(*apiservers, *kubelets),
