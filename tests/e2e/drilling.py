@@ -23,6 +23,9 @@ FAILED = 7
 INTERRUPTED = 7
 HEALED_SECONDS = 120
 """An armed undo acts half a minute after the drill would have, on hosts that are called patient twice as late."""
+SLOW_ADVERTS = r"s/advert_int .*/advert_int 10/;s/priority 2\(..\)$/priority \1/"
+"""Breaks a keepalived.conf: three announcements are missed before another host takes the VIP, 30 s. After a good-bye it
+waits for eight, with priorities as low as these: with ours, ten seconds between announcements harm no hand-over."""
 
 SETTINGS: dict[str, Any] = {
     "kube_apiserver": {

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.bed import Bed
 from tests.e2e.conftest import BedFactory, wait_until
-from tests.e2e.drilling import Drilled, changed, drilled, drilled_cluster, leads, require_failed
+from tests.e2e.drilling import SLOW_ADVERTS, Drilled, changed, drilled, drilled_cluster, leads, require_failed
 from tests.e2e.observe import vip_holders
 
 pytestmark = pytest.mark.long
@@ -46,11 +46,7 @@ def test_keepalived_does_not_look_at_the_proxy(bed: Bed) -> None:
 
 
 def test_keepalived_announces_itself_every_ten_seconds(bed: Bed) -> None:
-    """Three of them are missed before another host takes the VIP; after a good-bye it waits for eight seconds, with
-    priorities as low as these.
-    """
-    slow = "s/advert_int .*/advert_int 10/;s/priority 2\\(..\\)$/priority \\1/"
-    with endpoint(bed, KEEPALIVED, slow):
+    with endpoint(bed, KEEPALIVED, SLOW_ADVERTS):
         require_failed(bed, "vip-handover", says=r"requests: .* s, and 0.5 s are allowed")
         require_failed(bed, "keepalived-stop", says=r"requests: .* s, and 1 s are allowed")
         for drill in ("vip-holder-power-off", "partition", "partition-inbound", "partition-outbound"):

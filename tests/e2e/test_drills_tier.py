@@ -11,7 +11,7 @@ from kbootstrap.lab.spec import standard
 from tests.e2e.applications import NAMES, deploy, in_inventory, outside_authority, renew
 from tests.e2e.bed import Bed
 from tests.e2e.conftest import PREFIX, BedFactory, wait_until
-from tests.e2e.drilling import REFUSED, changed, drilled, require_failed, require_passed
+from tests.e2e.drilling import REFUSED, SLOW_ADVERTS, changed, drilled, require_failed, require_passed
 from tests.e2e.observe import vip_holders
 
 pytestmark = pytest.mark.long
@@ -111,8 +111,7 @@ def test_a_load_balancer_that_is_not_well_is_refused_before(bed: Bed) -> None:
 
 
 def test_keepalived_announces_itself_every_ten_seconds(bed: Bed) -> None:
-    """Three of them are missed before the other takes the VIP; a good-bye shortens it to two seconds."""
-    with keepalived(bed, "s/advert_int .*/advert_int 10/"):
+    with keepalived(bed, SLOW_ADVERTS):
         require_failed(bed, "vip-handover", says=r"new connections: .* s, and 0.5 s are allowed")
         require_failed(bed, "keepalived-stop", says=r"requests: .* s, and 1 s are allowed")
         require_failed(bed, "vip-holder-power-off", says=r"(reads|writes): .* s, and 2 s are allowed")
