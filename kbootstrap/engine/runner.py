@@ -160,7 +160,7 @@ class Runner:
         digests = [sha256 for change in task.changes for sha256 in change.deliveries]
         fetch = self.deliver(connection, digests) if digests else ""
         gentle = self.plan.phase(task.phase).gentle
-        script = task_script(task.changes, fetch, secrets.token_hex(8), gentle=gentle)
+        script = task_script(task.changes, fetch, secrets.token_hex(8), gentle=gentle, scale=self.scale)
         made: list[int] = []
 
         def on_line(line: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kbootstrap.facts.fact import at_scale
 from kbootstrap.steps.step import Change
 
 _PRELUDE = """\
@@ -69,9 +70,14 @@ class TaskScript:
     marker: str
 
 
-def task_script(changes: Sequence[Change], fetch: str, marker: str, *, gentle: bool = False) -> TaskScript:
-    """Every change in a subshell of its own; the script stops at the first that fails."""
-    parts = [_PRELUDE, _GENTLY if gentle else "", fetch]
+def task_script(
+    changes: Sequence[Change], fetch: str, marker: str, *, gentle: bool = False, scale: float = 1.0
+) -> TaskScript:
+    """Every change in a subshell of its own; the script stops at the first that fails.
+
+    `scale` is the factor for what changes have `scaled`.
+    """
+    parts = [_PRELUDE, at_scale(scale), _GENTLY if gentle else "", fetch]
     for number, change in enumerate(changes):
         parts.append(f"(\n{change.script}\n) </dev/null\nprintf '%s\\n' '{marker} {number}'\n")
     return TaskScript("".join(parts), marker)

@@ -32,8 +32,13 @@ _SCALE = "KBOOTSTRAP_SCALE"
 
 
 def scaled(seconds: int) -> str:
-    """What a script says for so many seconds: more on hosts that are slow by their inventory (in a batch of facts)."""
+    """What a script says for so many seconds: more on hosts that are slow by their inventory (after `at_scale`)."""
     return f"$(( ({seconds} * ${{{_SCALE}:-100}} + 99) / 100 ))"
+
+
+def at_scale(scale: float) -> str:
+    """What a script says before anything that is `scaled` by this factor."""
+    return f"{_SCALE}={round(scale * 100)}\n"
 
 
 class Fact(ABC, Generic[T]):
@@ -117,7 +122,7 @@ def batch_script(groups: Sequence[Sequence[Fact[Any]]], boundary: str, scale: fl
         # A pipe's two ends run side by side, and it keeps what is said until it is fetched: no file is needed,
         # which a full disk would refuse.
         body = f"{asking} | {{\n{body}\ncat\n{end}\n}}" if group[0].waits else f"{body}\n{asking}\n{end}"
-    return f"{_BEHIND}{_SCALE}={round(scale * 100)}\n{body}\n"
+    return f"{_BEHIND}{at_scale(scale)}{body}\n"
 
 
 def parse_batch(groups: Sequence[Sequence[Fact[Any]]], boundary: str, result: Result) -> dict[Fact[Any], object]:

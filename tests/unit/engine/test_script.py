@@ -2,6 +2,7 @@
 
 from kbootstrap.checks.check import Check
 from kbootstrap.engine.script import finished, task_script
+from kbootstrap.facts.fact import scaled
 from kbootstrap.steps.step import Change
 from tests.local_host import shell
 
@@ -31,6 +32,12 @@ def test_an_unset_variable_is_a_failure() -> None:
 
 def test_a_change_cannot_eat_the_script_nor_leave_variables_behind() -> None:
     assert made("cat; X=1", 'test -z "${X:-}"') == ([0, 1], True)
+
+
+def test_changes_on_slow_hosts_have_more_time() -> None:
+    waiting = change(f"echo {scaled(3)}")
+    waits = [shell(task_script([waiting], "", "marker", scale=scale).text).text.split()[0] for scale in (1.0, 2.5)]
+    assert waits == ["3", "8"]
 
 
 def test_gentle_work_leaves_processors_to_others() -> None:
