@@ -18,6 +18,14 @@ ROLE_LABEL = "node-role.kubernetes.io/"
 REGISTRATION_SECONDS = 180
 """How long a kubelet that has just been started may take to register its node, before the timeouts' scale."""
 
+_REGISTERED = """\
+deadline=$(( $(date +%s) + {seconds} ))
+until said=$({wait} 2>&1); do
+  if [ "$(date +%s)" -ge "$deadline" ]; then printf '%s\\n' "$said" >&2; exit 1; fi
+  sleep 1
+done"""
+"""`kubectl wait` also gives up when one of its requests takes too long, as while a host starts everything at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class NodeMarks:
@@ -71,7 +79,8 @@ class NodeLabels:
         if not labels and not taints:
             return None
         node = quote(self.node)
-        lines = [kubectl(f"wait --for=create node/{node} --timeout={self.seconds}s >/dev/null")]
+        wait = kubectl(f"wait --for=create node/{node} --timeout={self.seconds}s")
+        lines = [_REGISTERED.format(seconds=self.seconds, wait=wait)]
         if labels:
             pairs = " ".join(quote(f"{name}={value}") for name, value in labels.items())
             lines.append(kubectl(f"label node {node} --overwrite {pairs} >/dev/null"))

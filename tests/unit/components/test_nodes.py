@@ -1,11 +1,11 @@
 import subprocess
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 import yaml
 
-from kbootstrap.components.binaries import KUBELET, node_binaries
+from kbootstrap.components.binaries import KUBECTL, KUBELET, node_binaries
 from kbootstrap.components.containerd import containerd
 from kbootstrap.components.cordons import CORDONED, Uncordoned
 from kbootstrap.components.flannel import CNI_SCRIPT, flannel
@@ -179,6 +179,25 @@ def test_a_node_that_is_not_there_yet_is_waited_for() -> None:
     assert due is not None
     assert "wait --for=create node/w1 --timeout=180s" in due.script
     assert "dedicated=db:NoSchedule" in due.script
+
+
+@pytest.mark.parametrize(("seconds", "answered", "labelled"), [(9, 3, True), (1, 99, False)])
+def test_a_request_that_takes_too_long_ends_no_wait(
+    seconds: int, answered: int, labelled: bool, tmp_path: Path
+) -> None:
+    """kubectl gives up then, whatever time is left, and says that it was the condition."""
+    worker = next(step for step in node_labels(site(VIP, "cp1")) if isinstance(step, NodeLabels))
+    due = label_change(replace(worker, seconds=seconds), None)
+    assert due is not None
+    stub = f"""\
+kubectl() {{
+  echo "$*" >>{tmp_path}/asked
+  case $* in *wait*) [ "$(wc -l <{tmp_path}/asked)" -ge {answered} ] && return; echo 'timed out' >&2; return 1 ;; esac
+}}
+"""
+    result = shell(stub + due.script.replace(str(KUBECTL.program()), "kubectl"), "-eu")
+    assert (result.ok, "timed out" in result.errors) == (labelled, not labelled)
+    assert (" label node " in (tmp_path / "asked").read_text()) is labelled
 
 
 def test_labels_and_taints_are_read() -> None:
