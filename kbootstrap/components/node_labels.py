@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kbootstrap.checks.check import Check
 from kbootstrap.components.addons import is_first
 from kbootstrap.components.kubectl import kubectl
 from kbootstrap.components.kubelet import taints
@@ -17,14 +18,6 @@ ROLE_LABEL = "node-role.kubernetes.io/"
 
 REGISTRATION_SECONDS = 180
 """How long a kubelet that has just been started may take to register its node, before the timeouts' scale."""
-
-_REGISTERED = """\
-deadline=$(( $(date +%s) + {seconds} ))
-until said=$({wait} 2>&1); do
-  if [ "$(date +%s)" -ge "$deadline" ]; then printf '%s\\n' "$said" >&2; exit 1; fi
-  sleep 1
-done"""
-"""`kubectl wait` also gives up when one of its requests takes too long, as while a host starts everything at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +73,8 @@ class NodeLabels:
             return None
         node = quote(self.node)
         wait = kubectl(f"wait --for=create node/{node} --timeout={self.seconds}s")
-        lines = [_REGISTERED.format(seconds=self.seconds, wait=wait)]
+        # Again and again: it also gives up when one of its requests takes too long, on a host that starts everything.
+        lines = [f"(\n{Check('registered', wait, self.seconds, interval=1).script()}) >&2"]
         if labels:
             pairs = " ".join(quote(f"{name}={value}") for name, value in labels.items())
             lines.append(kubectl(f"label node {node} --overwrite {pairs} >/dev/null"))
