@@ -120,6 +120,8 @@ def _since(seen: Observation, zero: float) -> Observation:
         samples=Samples(
             [_shifted(track, zero) for track in seen.samples.tracks],
             [(at - zero, count) for at, count in seen.samples.census],
+            {name: at - zero for name, at in seen.samples.seen.items()},
+            [(at - zero, reason) for at, reason in seen.samples.cuts],
         ),
     )
 

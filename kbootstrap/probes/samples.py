@@ -121,6 +121,10 @@ def sample_lines(samples: Samples) -> Iterator[str]:
             yield sample_line(number, failure.serial, failure.began, failure.seconds, outcome)
     for at, count in samples.census:
         yield census_line(at, count)
+    for name, at in samples.seen.items():
+        yield seen_line(at, name)
+    for at, reason in samples.cuts:
+        yield cut_line(at, reason)
 
 
 def _add(

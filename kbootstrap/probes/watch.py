@@ -1,7 +1,11 @@
 """One long watch, as controllers have: every event is written down, and so is every time that it broke.
 
-It goes on from the last event that it has seen, on a new connection. A server that says nothing for a while is taken
-for dead, as clients do that send pings: a host that loses its power ends no connection.
+It begins with a list, and goes on from the last event that it has seen, on a new connection. A server that says nothing
+for a while is taken for dead, as clients do that send pings: a host that loses its power ends no connection.
+
+Why a list: a watch without a version tells of all there is as well, but by name, not in the order of their versions.
+One that breaks in the middle of that and goes on from the last version leaves out every object whose name comes later
+and whose version is lower (seen in a cold restart, where answers take seconds).
 """
 
 import asyncio
@@ -11,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from kbootstrap.probes.exchange import Way
+from kbootstrap.probes.exchange import Way, ask_anew
 from kbootstrap.probes.line import CLOSED, said
 
 LONGEST_LINE = 2**20
@@ -25,7 +29,10 @@ class Broken(Exception):
 
 @dataclass(slots=True)
 class Watching:
-    """A watch of the objects at `path`. `seen` is told the name of each that was added, `cut` why it broke."""
+    """A watch of the objects at `path`.
+
+    `seen` is told the name of each that is there or was added, `cut` why the watch broke.
+    """
 
     way: Way
     path: str
@@ -45,14 +52,15 @@ class Watching:
             await asyncio.sleep(PAUSE)
 
     async def _once(self) -> None:
+        if not self._version:
+            await self._list()
         target, name = self.way.target, self.way.server_name or None
         async with asyncio.timeout(self.patience):
             reader, writer = await asyncio.open_connection(
                 target.host, target.port, ssl=self.way.tls, server_hostname=name, limit=LONGEST_LINE
             )
         try:
-            since = f"&resourceVersion={self._version}" if self._version else ""
-            writer.write(self.way.request(f"{self.path}?watch=1{since}"))
+            writer.write(self.way.request(f"{self.path}?watch=1&resourceVersion={self._version}"))
             await self._require_good(reader)
             rest = b""
             while size := int(await self._line(reader), 16):
@@ -65,6 +73,18 @@ class Watching:
             raise Broken(CLOSED)
         finally:
             writer.transport.abort()
+
+    async def _list(self) -> None:
+        """What there is now, as of a version that no acknowledged write is younger than."""
+        request = self.way.request(self.path)
+        outcome = await ask_anew(self.way, request, asyncio.get_running_loop().time() + self.patience)
+        if outcome.error:
+            raise Broken(outcome.error)
+        found = json.loads(outcome.body)
+        now = time.monotonic()
+        for item in found["items"]:
+            self.seen(now, item["metadata"]["name"])
+        self._version = found["metadata"]["resourceVersion"]
 
     async def _require_good(self, reader: asyncio.StreamReader) -> None:
         status = (await self._line(reader)).split(b" ", 2)[1]

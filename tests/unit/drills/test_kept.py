@@ -37,6 +37,10 @@ def test_what_is_kept_is_found_again(made: DrillResult, tmp_path: Path) -> None:
     (again,) = of_run(tmp_path, "latest")
     assert again.outage == made.outage
     assert html([again]) == html([made])
+    if made.seen is not None:
+        assert again.seen is not None
+        assert again.seen.samples.seen == {"write-kept-0000001": 0.5}
+        assert again.seen.samples.cuts == [(1.0, "silent")]
 
 
 def test_all_that_belongs_together_is_reported_again(tmp_path: Path) -> None:

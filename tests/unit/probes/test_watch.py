@@ -20,12 +20,21 @@ def event(name: str, version: int, kind: str = "ADDED") -> bytes:
     return chunk(json.dumps(body).encode() + b"\n")
 
 
+def listed(version: int, *names: str) -> bytes:
+    body = {"metadata": {"resourceVersion": str(version)}, "items": [{"metadata": {"name": name}} for name in names]}
+    data = json.dumps(body).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(data), data)
+
+
 def chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 def watch(serve: Serve, *, until: int, patience: float = 5.0) -> tuple[list[str], list[str], list[str]]:
-    """What was seen, why it broke, and what was asked for, until so many events."""
+    """What was seen, why it broke, and what was asked for, until so many events.
+
+    The first list is empty, of version 0; `serve` answers everything after it, and counts from one.
+    """
     seen: list[str] = []
     cuts: list[str] = []
     asked: list[str] = []
@@ -35,7 +44,10 @@ def watch(serve: Serve, *, until: int, patience: float = 5.0) -> tuple[list[str]
 
         async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             asked.append((await reader.readuntil(b"\r\n\r\n")).split()[1].decode())
-            await serve(len(asked), asked[-1], writer)
+            if len(asked) == 1:
+                await _send(writer, listed(0))
+            else:
+                await serve(len(asked) - 1, asked[-1], writer)
 
         def note(_at: float, name: str) -> None:
             seen.append(name)
@@ -51,7 +63,8 @@ def watch(serve: Serve, *, until: int, patience: float = 5.0) -> tuple[list[str]
         server.close()
 
     asyncio.run(run())
-    return seen, cuts, asked
+    assert asked[0] == "/objects"
+    return seen, cuts, asked[1:]
 
 
 async def _send(writer: asyncio.StreamWriter, *parts: bytes) -> None:
@@ -66,7 +79,7 @@ def test_events_as_they_come() -> None:
             await _send(writer, part)
             await asyncio.sleep(0.05)
 
-    assert watch(serve, until=2) == (["a", "b"], [], ["/objects?watch=1"])
+    assert watch(serve, until=2) == (["a", "b"], [], ["/objects?watch=1&resourceVersion=0"])
 
 
 def test_an_event_in_two_chunks_and_two_events_in_one() -> None:
@@ -102,11 +115,31 @@ def test_a_server_that_falls_silent_is_given_up() -> None:
     [b"HTTP/1.1 410 Gone\r\n\r\n", HEAD + chunk(b'{"type": "ERROR", "object": {"code": 410}}\n')],
     ids=["at once", "as an event"],
 )
-def test_what_is_too_old_is_begun_anew(answer: bytes) -> None:
+def test_what_is_too_old_is_listed_anew(answer: bytes) -> None:
+    """By a list, whose version stands for all of it: what a watch tells at its beginning has no order to go on from."""
+    answers = {1: HEAD + event("n1", 1), 2: answer, 3: listed(9, "n1", "n7", "n5"), 4: HEAD + event("n10", 10)}
+
     async def serve(number: int, _path: str, writer: asyncio.StreamWriter) -> None:
-        await _send(writer, answer if number == 2 else HEAD + event(f"n{number}", number))
+        await _send(writer, answers[number])
+        if number < len(answers):
+            writer.close()
+
+    seen, cuts, asked = watch(serve, until=5)
+    assert seen == ["n1", "n1", "n7", "n5", "n10"]
+    assert cuts == ["closed by the server", "status 410"]
+    assert asked[1:] == ["/objects?watch=1&resourceVersion=1", "/objects", "/objects?watch=1&resourceVersion=9"]
+
+
+def test_a_list_that_fails_is_asked_for_again() -> None:
+    answers = {
+        1: b"HTTP/1.1 410 Gone\r\n\r\n",
+        2: b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\n\r\n",
+        3: listed(9, "n1"),
+    }
+
+    async def serve(number: int, _path: str, writer: asyncio.StreamWriter) -> None:
+        await _send(writer, answers[number])
         writer.close()
 
-    _, cuts, asked = watch(serve, until=2)
-    assert cuts[1] == "status 410"
-    assert asked[2] == "/objects?watch=1"
+    seen, cuts, _ = watch(serve, until=1)
+    assert (seen, cuts) == (["n1"], ["status 410", "status 429"])

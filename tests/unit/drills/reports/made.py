@@ -49,7 +49,12 @@ def observed(outages: Mapping[str, float], *, seconds: float = 40.0, missing: in
         started=BEGAN,
         began=ZERO,
         ended=ZERO + seconds,
-        samples=Samples(tracks, [(ZERO + at, 2) for at in range(int(seconds))]),
+        samples=Samples(
+            tracks,
+            [(ZERO + at, 2) for at in range(int(seconds))],
+            {"write-kept-0000001": ZERO + 0.5},
+            [(ZERO + 1.0, "silent")],
+        ),
         account=Account(cpu=0.21, late=0.004),
         ledgers=(*places, book.compared(lossy, "etcd on cp2")) if book.sent else (),
         replicas_wanted=1,
