@@ -59,7 +59,10 @@ for u in $(systemctl list-units --failed --plain --no-legend | awk '{print $1}')
   echo "$u failed"; journalctl --no-pager --output=cat --unit=$u --lines=25
 done
 ls /usr/local/bin/kubectl >/dev/null 2>&1 || exit 0
-timeout 10 kubectl get nodes,pods --all-namespaces --output=wide 2>&1 | grep -v ' Ready .*v1\\|1/1 .*Running'"""
+timeout 10 kubectl get nodes,pods --all-namespaces --output=wide 2>&1 | grep -v ' Ready .*v1\\|1/1 .*Running'
+ready='{range .items[*]}{.metadata.name} {.status.conditions[-1:]}{"\\n"}{end}'
+timeout 10 kubectl get nodes --output=jsonpath="$ready" | grep -v '"status":"True"'
+journalctl --no-pager --unit=kubelet --lines=300 | grep 'kubelet\\[[0-9]*\\]: [EW]' | cut -c1-300 | tail -n 8"""
 """Shell that shows what does not work on a host, and in the cluster from there."""
 
 
