@@ -20,14 +20,29 @@ DIGEST = "kbootstrap.io/digest"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 
 
+APPLY_SECONDS = 60
+"""For one request, scaled; apiservers give up what takes them longer (--request-timeout's default)."""
+
+_PASSING = "|".join(
+    f"*'{text}'*"
+    for text in (
+        "already allocated",  # the address of a Service that a killed run still asks for
+        "in the time allotted",
+        "unable to handle the request",
+        "etcdserver: ",
+        "Client.Timeout",
+        "connection refused",
+    )
+)
+"""What the API says that may be gone a moment later; the others are of an apiserver that has just started."""
+
 _PATIENTLY = """\
 tries=5
 until said=$({apply} 2>&1 >/dev/null); do
-  case $said in *'already allocated'*) tries=$((tries - 1)) ;; *) tries=0 ;; esac
+  case $said in {passing}) tries=$((tries - 1)) ;; *) tries=0 ;; esac
   if [ $tries -eq 0 ]; then printf '%s\\n' "$said" >&2; exit 1; fi
   sleep 1
 done"""
-"""A killed run's request for a Service may be under way: the address is taken, and the Service is not there yet."""
 
 
 class ObjectKey(NamedTuple):
@@ -99,8 +114,11 @@ class Manifests:
         written = self.file.diff(seen, touched)
         if not due and written is None:
             return None
-        options = f"--server-side --force-conflicts --field-manager={FIELD_MANAGER} --filename={self.file.path}"
-        apply = _PATIENTLY.format(apply=kubectl(f"apply {options}", timeout=60))
+        # A server-side apply refuses unknown fields by itself. kubectl's own look at them would make a new apiserver
+        # write down the schema of all its groups first, which takes an emulated one minutes.
+        options = f"--server-side --force-conflicts --validate=ignore --field-manager={FIELD_MANAGER}"
+        command = kubectl(f"apply {options} --filename={self.file.path}", timeout=APPLY_SECONDS)
+        apply = _PATIENTLY.format(apply=command, passing=_PASSING)
         return Change(
             title=f"apply {self.name}",
             script="\n".join([*([written.script] if written else []), *([apply] if due else [])]),

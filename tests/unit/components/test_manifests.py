@@ -136,10 +136,12 @@ def test_dns_is_spread_over_hosts_where_there_are_several() -> None:
     [
         ("failed to allocate IP 10.96.0.10: provided IP is already allocated", 2, 0, 3),
         ("failed to allocate IP 10.96.0.10: provided IP is already allocated", 9, 1, 5),
+        ("the server was unable to return a response in the time allotted, but may still be processing it", 1, 0, 2),
+        ("the server is currently unable to handle the request", 1, 0, 2),
         ("spec.ports: Required value", 9, 1, 1),
     ],
 )
-def test_the_address_of_a_service_that_a_killed_run_still_asks_for_is_waited_for(
+def test_what_may_be_gone_a_moment_later_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, times: int, code: int, calls: int
 ) -> None:
     program = tmp_path / "kubectl"
