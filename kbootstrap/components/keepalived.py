@@ -237,7 +237,7 @@ def _useful_script(site: Site) -> bytes:
     if site.host.is_load_balancer:
         return render("keepalived/others.sh.j2", _asked(site, site.cluster.nodes))
     port = site.cluster.settings.endpoint.port
-    patience = ceil(USEFUL_SECONDS * _scale(site.cluster))
+    patience = ceil(USEFUL_SECONDS * site.cluster.settings.timeouts.of_daemons)
     return render("keepalived/useful.sh.j2", _Useful(port, paths.CA_CERTIFICATE, patience))
 
 
@@ -264,13 +264,8 @@ def _asked(site: Site, nodes: Sequence[Host]) -> _Others:
         proxies=tuple(f"{address}:{KUBE_PROXY_PORT}" for address in asked),
         daemons=(*apiservers, *kubelets),
         rank=site.cluster.vip_hosts.index(site.host),
-        scale=_scale(site.cluster),
+        scale=site.cluster.settings.timeouts.of_daemons,
     )
-
-
-def _scale(cluster: Cluster) -> float:
-    """The inventory's factor for slow hosts. Below one it is for tests: a real-time limit of a few ms helps nobody."""
-    return max(1.0, cluster.settings.timeouts.scale)
 
 
 def _others_script(site: Site) -> list[Step]:
@@ -296,7 +291,7 @@ def _config(site: Site) -> KeepalivedConfig:
         tracks_proxies=bool(_tracked(site)),
         useful=USEFUL_BALANCER if is_tier else USEFUL_PROXY,
         others_script=OTHERS_SCRIPT if _others(site) else None,
-        scale=_scale(site.cluster),
+        scale=site.cluster.settings.timeouts.of_daemons,
     )
 
 
@@ -312,7 +307,7 @@ def _lvs(cluster: Cluster, lvs: Lvs | None) -> LvsConfig | None:
         port=port,
         servers=tuple(host.address for host in cluster.control_planes),
         server_port=BALANCED_PORT if lvs.method == "nat" else port,
-        patience=ceil(_scale(cluster)),
+        patience=ceil(cluster.settings.timeouts.of_daemons),
     )
 
 

@@ -39,11 +39,11 @@ START_SECONDS = 300
 STOP_MARGIN_SECONDS = 60
 """After the shutdown delay: requests under way have up to 60 s (--request-timeout)."""
 
-ETCD_ANSWER = "1500ms"
+ETCD_ANSWER_MS = 1500
 """For etcd to answer a question after its health. The apiserver asks at most twice in this time and repeats its last
 answer until it has another (kube-apiserver, etcd3.go): without its member it says so within 2.25 s, and with the
 default of 2 s within 3 s. Not less, because etcd takes 1 to 2 s to choose a leader, and keepalived gives the VIP up
-when it finds no ready apiserver twice in 2 s."""
+when it finds no ready apiserver twice in 2 s. An emulated host needs longer for the answer itself."""
 
 LOG_LIMIT: Mapping[str, str] = MappingProxyType({"LogRateLimitIntervalSec": "10s", "LogRateLimitBurst": "1000"})
 """While its etcd member has no leader, an apiserver asks again 1,300 times a second and logs each time: on a host that
@@ -162,6 +162,7 @@ def _service(site: Site) -> list[Step]:
 def _arguments(site: Site) -> tuple[str, ...]:
     cluster, host = site.cluster, site.host
     network, settings = cluster.settings.network, cluster.settings.kube_apiserver
+    etcd_answer = f"{round(ETCD_ANSWER_MS * cluster.settings.timeouts.of_daemons)}ms"
     return flags(
         {
             "bind-address": host.address,
@@ -175,8 +176,8 @@ def _arguments(site: Site) -> tuple[str, ...]:
             "etcd-cafile": paths.ETCD_CA_CERTIFICATE,
             "etcd-certfile": f"{ETCD_CLIENT}.crt",
             "etcd-keyfile": f"{ETCD_CLIENT}.key",
-            "etcd-healthcheck-timeout": ETCD_ANSWER,
-            "etcd-readycheck-timeout": ETCD_ANSWER,
+            "etcd-healthcheck-timeout": etcd_answer,
+            "etcd-readycheck-timeout": etcd_answer,
             "encryption-provider-config": paths.ENCRYPTION_CONFIG,
             # who may come, and what they may do
             "tls-cert-file": f"{SERVING}.crt",

@@ -233,12 +233,19 @@ class HostPreparation(Section):
 class Timeouts(Section):
     """Deadlines are multiplied by `scale`: above 1 for slow (emulated) hosts."""
 
-    scale: Annotated[float, Field(ge=0.1, le=100)] = Field(1.0, description="factor for all deadlines")
+    scale: Annotated[float, Field(ge=0.1, le=100)] = Field(
+        1.0, description="factor for all deadlines; above one also for what daemons ask each other after their health"
+    )
     connect_seconds: Annotated[float, Field(gt=0)] = Field(10.0, description="for an SSH connection to stand")
 
     def scaled(self, seconds: float) -> int:
         """A deadline in whole seconds, at least one, as tools on hosts want it."""
         return ceil(seconds * self.scale)
+
+    @property
+    def of_daemons(self) -> float:
+        """The factor for what daemons on hosts wait for. Below one `scale` is for tests, and daemons do as always."""
+        return max(1.0, self.scale)
 
 
 class Upgrades(Section):

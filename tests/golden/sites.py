@@ -48,6 +48,12 @@ def cluster(members: tuple[Host, ...], settings: Mapping[str, object]) -> Cluste
     return Cluster("demo", KUBERNETES, members, Settings.model_validate(settings))
 
 
+def slowed(of: Cluster, scale: float) -> Cluster:
+    """The same with another `timeouts.scale`."""
+    timeouts = of.settings.timeouts.model_copy(update={"scale": scale})
+    return replace(of, settings=of.settings.model_copy(update={"timeouts": timeouts}))
+
+
 _TIER_HOSTS = (
     *hosts("cp", 11, 3, _CONTROL_PLANE),
     *hosts("w", 21, 2, _WORKER),

@@ -19,7 +19,7 @@ from kbootstrap.steps.file import Absent, File
 from kbootstrap.steps.kubeconfig import Kubeconfig
 from kbootstrap.steps.step import Step
 from kbootstrap.steps.unit import Unit
-from tests.golden.sites import TOPOLOGIES, identity, site
+from tests.golden.sites import TOPOLOGIES, identity, site, slowed
 from tests.local_host import shell
 
 VIP = TOPOLOGIES["vip"]
@@ -40,6 +40,13 @@ def unit(steps: list[Step]) -> Unit:
 def test_an_apiserver_asks_its_own_hosts_member_or_else_all() -> None:
     assert etcd.servers_for(VIP, VIP.host("cp2")) == "https://127.0.0.1:2379"
     assert etcd.servers_for(EXTERNAL_ETCD, EXTERNAL_ETCD.host("cp1")).count("https://198.18.0.8") == 3
+
+
+@pytest.mark.parametrize(("scale", "patience"), [(0.5, "1500ms"), (1.0, "1500ms"), (8.0, "12000ms")])
+def test_an_apiserver_of_a_slow_host_waits_longer_for_etcd(scale: float, patience: str) -> None:
+    said = text(kube_apiserver(site(slowed(VIP, scale), "cp1")), "kube-apiserver.service")
+    assert f"--etcd-readycheck-timeout={patience}" in said
+    assert f"--etcd-healthcheck-timeout={patience}" in said
 
 
 def test_all_members_of_a_new_cluster_are_named_at_once() -> None:

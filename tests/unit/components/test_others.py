@@ -14,7 +14,7 @@ from kbootstrap.components.keepalived import _Others, _others
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.render.renderer import render
 from kbootstrap.steps.file import File
-from tests.golden.sites import TOPOLOGIES, site
+from tests.golden.sites import TOPOLOGIES, site, slowed
 
 LONGEST = 5.0
 """The greeting (0.3 s), the patience (0.7 s), and what a busy machine needs."""
@@ -108,11 +108,6 @@ def written(of: Cluster, name: str, path: PurePosixPath) -> str:
     """A file of keepalived's on a host."""
     made = [step for step in keepalived.keepalived(site(of, name)) if isinstance(step, File)]
     return next(step.content.decode() for step in made if step.path == path)
-
-
-def slowed(of: Cluster, scale: float) -> Cluster:
-    timeouts = of.settings.timeouts.model_copy(update={"scale": scale})
-    return replace(of, settings=of.settings.model_copy(update={"timeouts": timeouts}))
 
 
 def test_slow_hosts_have_more_time_for_what_they_ask_and_are_asked() -> None:
