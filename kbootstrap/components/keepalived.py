@@ -47,6 +47,8 @@ KUBE_PROXY_PORT = 10256
 ASKED_WORKERS = 5
 """Beside all control-plane hosts: enough to know that it is this host that is cut off."""
 LEAST_OTHERS = 2
+ALIVE_SECONDS = 1
+"""For a proxy on the same host to say that it lives, before the inventory's scale."""
 USEFUL_SECONDS = 5
 """For a ready apiserver to answer through the local proxy, before the inventory's scale."""
 
@@ -136,7 +138,10 @@ class KeepalivedConfig:
 
 @dataclass(frozen=True, slots=True)
 class _Alive:
+    """What the script of the same name asks; `patience` is in seconds, for each answer."""
+
     ports: tuple[int, ...]
+    patience: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +209,9 @@ def keepalived(site: Site) -> list[Step]:
         oom_score=NODE_OOM_SCORE,
         options={"KillMode": "mixed", **NETWORKING},
     )
+    alive = _Alive(_tracked(site), ceil(ALIVE_SECONDS * site.cluster.settings.timeouts.of_daemons))
     return [
-        File(ALIVE_SCRIPT, render("keepalived/alive.sh.j2", _Alive(_tracked(site))), 0o755),
+        File(ALIVE_SCRIPT, render("keepalived/alive.sh.j2", alive), 0o755),
         File(USEFUL_SCRIPT, _useful_script(site), 0o755),
         *_others_script(site),
         File(CONFIG, render("keepalived/keepalived.conf.j2", _config(site))),

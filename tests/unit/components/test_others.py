@@ -120,7 +120,13 @@ def test_slow_hosts_have_more_time_for_what_they_ask_and_are_asked() -> None:
     assert "heard 2.8 " in script
     assert "> 8000000))" in script
     assert "read -r -t 0.5 _" in script, "keepalived asks every second, however slow the host is"
-    assert "--max-time 20 " in written(slowed(TOPOLOGIES["vip"], 4), "cp1", keepalived.USEFUL_SCRIPT)
+    config, alive, useful = (
+        written(slowed(TOPOLOGIES["vip"], 4), "cp1", path)
+        for path in (keepalived.CONFIG, keepalived.ALIVE_SCRIPT, keepalived.USEFUL_SCRIPT)
+    )
+    assert "timeout 16\n" in config
+    assert "read -r -t 4 said" in alive
+    assert "--max-time 20 " in useful
 
 
 def test_no_scale_makes_the_limits_shorter() -> None:
