@@ -152,6 +152,17 @@ def holder(bed: Bed) -> list[str]:
     return [name for name, said in shown.items() if said]
 
 
+@contextmanager
+def without_power(bed: Bed, host: str) -> Iterator[None]:
+    """It is on again afterwards, whatever was found, so that what comes next tells of itself."""
+    bed.lab.power_off(host)
+    try:
+        yield
+    finally:
+        bed.lab.power_on(host)
+        bed.lab.wait_ssh([host])
+
+
 def wait_for_lb1(bed: Bed) -> None:
     """It is preferred: it takes the VIP when it has been well for 45 seconds."""
     wait_until(lambda: holder(bed) == ["lb1"], seconds=180, what="lb1 has the VIP")
@@ -220,11 +231,9 @@ def test_a_director_without_power(bed: Bed) -> None:
         assert line.ask() == 200
         time.sleep(2)
         since = time.monotonic()
-        bed.lab.power_off("lb1")
-        time.sleep(8)
-        assert line.ask() == 200, "the other director knows the connection"
-        bed.lab.power_on("lb1")
-        bed.lab.wait_ssh(["lb1"])
+        with without_power(bed, "lb1"):
+            time.sleep(8)
+            assert line.ask() == 200, "the other director knows the connection"
         wait_for_lb1(bed)
         assert line.ask() == 200, "the one that came back learned of it while it waited for the VIP"
     bed.note(f"{method(bed)}: a director without power: no answers for {probe.silence():.2f} s")
@@ -246,9 +255,9 @@ def test_directors_hand_over_before_they_are_booted_anew(bed: Bed) -> None:
 
 def test_a_real_server_without_power(bed: Bed) -> None:
     wait_for_lb1(bed)
-    with api(bed) as probe:
+    with ExitStack() as afterwards, api(bed) as probe:
         since = time.monotonic()
-        bed.lab.power_off("cp2")
+        afterwards.enter_context(without_power(bed, "cp2"))
         out = wait_until(lambda: len(servers(bed, "lb1")) == 2, seconds=30, what="cp2 is out of the table")
         time.sleep(3)
         healed = time.monotonic()
@@ -256,8 +265,6 @@ def test_a_real_server_without_power(bed: Bed) -> None:
     bed.note(f"{method(bed)}: a real server without power is out of the table after {out:.1f} s")
     assert probe.outage(since) < DEAD_SERVER_SECONDS, probe.summary(since)
     assert not [request for request in probe.failures() if request.began > healed]
-    bed.lab.power_on("cp2")
-    bed.lab.wait_ssh(["cp2"])
     wait_until(lambda: len(servers(bed, "lb1")) == 3, seconds=120, what="cp2 is back in the table")
 
 
