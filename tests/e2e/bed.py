@@ -5,8 +5,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,16 @@ class Bed:
         if check and done.returncode != 0:
             raise AssertionError(f"{host}: `{command}` ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
         return done.stdout.strip()
+
+    @contextmanager
+    def without_power(self, host: str) -> Iterator[None]:
+        """It is on again afterwards, whatever was found, so that what comes next tells of itself."""
+        self.lab.power_off(host)
+        try:
+            yield
+        finally:
+            self.lab.power_on(host)
+            self.lab.wait_ssh([host])
 
     def kubectl(self, arguments: str, *, host: str | None = None) -> str:
         """kubectl as root on a control-plane host (the first) has it."""

@@ -98,17 +98,15 @@ def test_a_renewed_certificate_breaks_no_request(bed: Bed, outside: Authority) -
 
 
 def test_a_load_balancer_without_power(bed: Bed, outside: Authority) -> None:
-    with clients(bed, outside) as probes:
+    with ExitStack() as afterwards, clients(bed, outside) as probes:
         time.sleep(2)
         since = time.monotonic()
-        bed.lab.power_off("lb1")
+        afterwards.enter_context(bed.without_power("lb1"))
         shown = f"ip -4 -oneline address show to {VIP}/32"
         wait_until(lambda: bed.ssh("lb2", shown) != "", seconds=20, what="lb2 has the VIP")
         time.sleep(4)
     bed.note("a load balancer without power: " + "; ".join(f"{one.port}: {one.silence():.2f} s" for one in probes))
     assert all(one.silence() < LOST_POWER_SECONDS for one in probes), [one.summary(since) for one in probes]
-    bed.lab.power_on("lb1")
-    bed.lab.wait_ssh(["lb1"])
     wait_until(lambda: holder(bed, VIP) == ["lb1"], seconds=60, what="the preferred one has it again")
 
 

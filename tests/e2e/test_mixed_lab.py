@@ -152,17 +152,6 @@ def holder(bed: Bed) -> list[str]:
     return [name for name, said in shown.items() if said]
 
 
-@contextmanager
-def without_power(bed: Bed, host: str) -> Iterator[None]:
-    """It is on again afterwards, whatever was found, so that what comes next tells of itself."""
-    bed.lab.power_off(host)
-    try:
-        yield
-    finally:
-        bed.lab.power_on(host)
-        bed.lab.wait_ssh([host])
-
-
 def wait_for_lb1(bed: Bed) -> None:
     """It is preferred: it takes the VIP when it has been well for 45 seconds."""
     wait_until(lambda: holder(bed) == ["lb1"], seconds=180, what="lb1 has the VIP")
@@ -231,7 +220,7 @@ def test_a_director_without_power(bed: Bed) -> None:
         assert line.ask() == 200
         time.sleep(2)
         since = time.monotonic()
-        with without_power(bed, "lb1"):
+        with bed.without_power("lb1"):
             time.sleep(8)
             assert line.ask() == 200, "the other director knows the connection"
         wait_for_lb1(bed)
@@ -257,7 +246,7 @@ def test_a_real_server_without_power(bed: Bed) -> None:
     wait_for_lb1(bed)
     with ExitStack() as afterwards, api(bed) as probe:
         since = time.monotonic()
-        afterwards.enter_context(without_power(bed, "cp2"))
+        afterwards.enter_context(bed.without_power("cp2"))
         out = wait_until(lambda: len(servers(bed, "lb1")) == 2, seconds=30, what="cp2 is out of the table")
         time.sleep(3)
         healed = time.monotonic()

@@ -184,17 +184,13 @@ def test_a_host_that_is_away_stops_it_before_anything_is_touched(backed: Backed)
     bed = backed.bed
     away = next(host for host in bed.control_planes if not backed.backup.endswith(host))  # has no copy of it
     others = [host for host in bed.control_planes if host != away]
-    bed.lab.power_off(away)
-    try:
+    with bed.without_power(away):
         before = bed.on_all("sudo etcdctl endpoint status; systemctl is-active kube-apiserver", others)
         outcome = bed.run(*backed.restore())
         assert outcome.code == 4, outcome.text
         assert away in outcome.text
         after = bed.on_all("systemctl is-active kube-apiserver; ls /var/lib/etcd", others)
         assert all("active" in said and "before-" not in said for said in after.values()), (before, after)
-    finally:
-        bed.lab.power_on(away)
-        bed.lab.wait_ssh([away])
 
 
 def test_on_its_own_hosts(backed: Backed) -> None:

@@ -1,14 +1,12 @@
 """What `verify` looks at on directors: hosts whose kernel hands connections to the API on."""
 
-from dataclasses import replace
-
 import pytest
 
 from kbootstrap.model.cluster import Cluster
 from kbootstrap.verify import layout
 from kbootstrap.verify.catalogue import host_suites
 from kbootstrap.verify.report import Outcome, Verdict
-from tests.golden.sites import TOPOLOGIES
+from tests.golden.sites import TOPOLOGIES, slowed
 from tests.unit.verify.world import Answer, RecordedHost, failed_tests, outcomes_of
 
 SUITE = "hosts/test_director.py"
@@ -99,10 +97,8 @@ def test_each_method_and_scheduler_as_ipvsadm_prints_them(topology: str) -> None
 
 def test_slow_hosts_have_more_time() -> None:
     """For the answers, and for the commands that ask."""
-    timeouts = CLUSTER.settings.timeouts.model_copy(update={"scale": 2.5})
-    slow = replace(CLUSTER, settings=CLUSTER.settings.model_copy(update={"timeouts": timeouts}))
     host = RecordedHost(DIRECTOR, {}, WELL)
-    outcomes_of(DIRECTOR, [SUITE], {DIRECTOR: host}, cluster=slow)
+    outcomes_of(DIRECTOR, [SUITE], {DIRECTOR: host}, cluster=slowed(CLUSTER, 2.5))
     questions = [command for command in host.asked if command.startswith("curl")]
     assert len(questions) == 3
     assert all("--max-time 13 " in command for command in questions)
