@@ -95,7 +95,7 @@ def node_labels(site: Site) -> list[Step]:
     """
     if not is_first(site):
         return []
-    seconds = round(REGISTRATION_SECONDS * site.cluster.settings.timeouts.scale)
+    seconds = site.cluster.settings.timeouts.scaled(REGISTRATION_SECONDS)
     return [
         NodeLabels(host.name, _labels(host), taints(host), seconds)
         for host in site.cluster.nodes
