@@ -45,6 +45,14 @@ _ETCD_SYSCTLS = {
 
 _IPVS_SYSCTLS = {"net.ipv4.vs.conntrack": "1"}  # kube-proxy: masquerading of IPVS connections
 
+_TRACKING_SYSCTLS = {
+    # What a kernel gives itself with more than 4 GiB (nf_conntrack_core.c). With 512 MiB it has room for 4,096: each
+    # connection is remembered for two minutes after its end, so that 17 requests a second to an application (one
+    # connection from the client, one to the worker) left no room, and new connections to anything came to nothing.
+    "net.netfilter.nf_conntrack_max": "262144",
+    "net.netfilter.nf_conntrack_buckets": "262144",
+}
+
 _REAL_SERVER_SYSCTLS = {
     # The VIP is on a control-plane host too, and only the director may answer when somebody asks who has it.
     "net.ipv4.conf.all.arp_ignore": "1",
@@ -80,7 +88,7 @@ def host(site: Site) -> list[Step]:
     steps: list[Step] = [
         *map(Directory, folders),
         *_modules(site),
-        Sysctls(SYSCTL_FILE, _sysctls(site), at_least=frozenset(_INOTIFY_SYSCTLS)),
+        Sysctls(SYSCTL_FILE, _sysctls(site), at_least=frozenset(_INOTIFY_SYSCTLS | _TRACKING_SYSCTLS)),
     ]
     if settings.manage_hosts_file:
         steps.append(Block(HOSTS_FILE, "kbootstrap", _names(site.cluster)))
@@ -143,7 +151,8 @@ def _lvs_sysctls(site: Site) -> dict[str, str]:
         return {}
     if site.host.is_load_balancer:
         synced = _CONNECTION_SYNC_SYSCTLS if lvs.connection_sync else {}
-        return _DIRECTOR_SYSCTLS | synced | (_IPVS_SYSCTLS if lvs.method == "nat" else {})
+        tracked = _IPVS_SYSCTLS | _TRACKING_SYSCTLS if lvs.method == "nat" else {}
+        return _DIRECTOR_SYSCTLS | synced | tracked
     if not site.host.is_control_plane or lvs.method == "nat":
         return {}
     return _REAL_SERVER_SYSCTLS | (_TUNNEL_SYSCTLS if lvs.method == "tunnel" else {})

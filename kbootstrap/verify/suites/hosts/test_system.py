@@ -6,6 +6,10 @@ from testinfra.host import Host as Remote
 from kbootstrap.model.cluster import Cluster, Host
 from kbootstrap.verify.layout import Package, Sysctl
 
+TRACKED = "/proc/sys/net/netfilter/nf_conntrack_"
+TRACKED_SHARE = 0.8
+"""Of the connections that a kernel has room to remember. When all of it is taken, it drops new ones."""
+
 
 def test_package(host: Remote, package: Package) -> None:
     """The package is installed."""
@@ -25,6 +29,16 @@ def test_sysctl(host: Remote, sysctl: Sysctl) -> None:
     """The kernel parameter has its value."""
     value = host.check_output("sysctl --values %s", sysctl.name)
     assert value.split() == sysctl.value.split(), f"{sysctl} has another value"
+
+
+def test_tracked_connections(host: Remote) -> None:
+    """The kernel has room for more connections than it remembers now."""
+    said = host.run(f"cat {TRACKED}count {TRACKED}max").stdout.split()
+    if not said:
+        pytest.skip("nothing on this host remembers connections")
+    count, room = map(int, said)
+    hint = f"{count} of {room}: have room for more with `host: {{sysctls: {{net.netfilter.nf_conntrack_max: …}}}}`"
+    assert count < TRACKED_SHARE * room, hint
 
 
 def test_swap(host: Remote, cluster: Cluster) -> None:
