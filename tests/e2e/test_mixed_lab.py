@@ -33,8 +33,10 @@ ADVERT_SECONDS = 0.4
 """Between VRRP's announcements: a holder that is silent for three is gone, and emulated ones stall."""
 PROBE_SECONDS = 0.25
 """Between two requests of a client: at twenty a second for each name they take all that emulated directors have."""
-PROBES = ("--probe-rate", "10")
-"""Emulated directors take most of two processors for so many connections."""
+EDGE_SECONDS = 0.5
+"""Between two requests of a client to an application: each costs an emulated director's one processor 20 ms."""
+PROBES = ("--probe-rate", "5")
+"""API and applications together then take less than a third of its time."""
 UP_SECONDS = 1800
 """Emulated directors install packages as slowly as they do everything else."""
 SCALE = 4
@@ -137,7 +139,7 @@ def open_connection(bed: Bed) -> Iterator[OpenConnection]:
 
 def slowly(probe: NamedProbe) -> NamedProbe:
     """The same with as few requests as emulated directors can serve."""
-    probe.interval = PROBE_SECONDS
+    probe.interval = EDGE_SECONDS
     return probe
 
 
