@@ -79,13 +79,13 @@ def _named(top: Path, name: str) -> Iterator[Path]:
         children[:] = [child for child in children if not child.startswith(_PREFIX)]
 
 
-def create(lab: str, host: str) -> list[Path]:
-    """Make the cgroups of a host that is off, one in every hierarchy, afresh."""
+def create(lab: str, host: str, weight: int) -> list[Path]:
+    """Make the cgroups of a host that is off, one in every hierarchy, afresh; `weight` is 1 for most."""
     remove(lab, host, timeout=_REMOVE_SECONDS)
-    return [_create(hierarchy, lab, host) for hierarchy in machine_hierarchies()]
+    return [_create(hierarchy, lab, host, weight) for hierarchy in machine_hierarchies()]
 
 
-def _create(hierarchy: Hierarchy, lab: str, host: str) -> Path:
+def _create(hierarchy: Hierarchy, lab: str, host: str, weight: int) -> Path:
     group = hierarchy.parent / (_PREFIX + lab)
     group.mkdir(exist_ok=True)
     own = group / host
@@ -97,7 +97,7 @@ def _create(hierarchy: Hierarchy, lab: str, host: str) -> Path:
             _delegate(parent)
     for child in _CHILDREN:
         (own / child).mkdir()
-    _weigh(group)
+    _weigh(own, weight)
     _limit(own)
     return own
 
@@ -109,12 +109,21 @@ def _inherit_cpuset(group: Path) -> None:
     (group / "cgroup.clone_children").write_text("1")
 
 
-def _weigh(group: Path) -> None:
-    """Each host gets as much processor time as whatever else this machine does, not the whole lab."""
-    hosts = sum(child.is_dir() for child in group.iterdir())
+def _weigh(own: Path, weight: int) -> None:
+    """Each host gets so many times as much processor time as what else this machine does, and the lab their sum."""
+    group = own.parent
     for name, one, most in _WEIGHTS:
-        if (group / name).exists():
-            (group / name).write_text(str(min(hosts * one, most)))
+        if (own / name).exists():
+            (own / name).write_text(str(min(weight * one, most)))
+            together = sum(_weight(host / name) for host in group.iterdir() if host.is_dir())
+            (group / name).write_text(str(min(together, most)))
+
+
+def _weight(file: Path) -> int:
+    """Nothing when the host's group was just removed, to be made afresh."""
+    with suppress(FileNotFoundError):
+        return int(file.read_text())
+    return 0
 
 
 def _limit(own: Path) -> None:

@@ -49,11 +49,15 @@ def contents(spec: LabSpec, name: str, machine_id: str, opened_by: str) -> Itera
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """A script that runs a host until it is off, in the folder of a Python package, and its own environment."""
+    """A script that runs a host until it is off, in the folder of a Python package, and its own environment.
+
+    The host gets `weight` times as much processor time as others do when all want some.
+    """
 
     package: str
     script: str
     environment: Mapping[str, str]
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +129,8 @@ class Host(ABC):
         """Boot, if it is off; does not wait. `lock` is the lab's."""
         if self.is_on():
             return
-        groups = cgroups.create(self.lab.name, self.name)
         boot = self.boot()
+        groups = cgroups.create(self.lab.name, self.name, boot.weight)
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "LAB_CGROUPS": " ".join(map(str, groups)),

@@ -9,12 +9,15 @@ from kbootstrap.errors import LabError
 from kbootstrap.lab.base import Recipe
 from kbootstrap.lab.command import run
 from kbootstrap.lab.host import Boot, Content, Host
+from kbootstrap.lab.qemu.accelerator import KVM
 from kbootstrap.lab.spec import Hardware
 
 _KERNEL = "linux-image-cloud-amd64"
 _DISK = "8G"
 """Of which the machine's disk has what was written."""
 _DISK_SECONDS = 300
+_EMULATED = 8
+"""Times as much processor time as other hosts: for the same work an emulated one takes ten times as long or more."""
 
 _NETWORK = PurePosixPath("etc/systemd/network/eth0.network")
 
@@ -79,4 +82,5 @@ class VirtualMachine(Host):
                 "LAB_MEMORY": str(self.hardware.memory),
                 "LAB_CPUS": str(self.hardware.cpus),
             },
+            weight=1 if self.accelerator == KVM else _EMULATED,
         )

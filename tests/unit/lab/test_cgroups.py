@@ -62,9 +62,12 @@ def test_a_process_number_that_belongs_to_somebody_else_by_now_is_left_alone() -
 
 
 def test_every_host_of_a_lab_has_a_weight_of_its_own(tmp_path: Path) -> None:
-    for host in ("cp1", "cp2", "w1"):
-        (tmp_path / host).mkdir()
     (tmp_path / "cpu.shares").write_text("1024")
-    cgroups._weigh(tmp_path)
-    assert (tmp_path / "cpu.shares").read_text() == "3072"
+    for host, weight in {"cp1": 1, "lb1": 8, "w1": 1}.items():
+        (tmp_path / host).mkdir()
+        (tmp_path / host / "cpu.shares").write_text("1024")
+        cgroups._weigh(tmp_path / host, weight)
+    assert (tmp_path / "lb1/cpu.shares").read_text() == "8192"
+    assert (tmp_path / "cpu.shares").read_text() == "10240"
     assert not (tmp_path / "cpu.weight").exists()
+    assert not (tmp_path / "w1/cpu.weight").exists()
