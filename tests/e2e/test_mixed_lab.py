@@ -37,6 +37,8 @@ EDGE_SECONDS = 0.5
 """Between two requests of a client to an application: each costs an emulated director's one processor 20 ms."""
 PROBES = ("--probe-rate", "5")
 """API and applications together then take less than a third of its time."""
+DRILL_RATE = 5
+"""Likewise: at twenty and ten a second, workers got no answer for 8 s now and then, and drills were refused."""
 UP_SECONDS = 1800
 """Emulated directors install packages as slowly as they do everything else."""
 SCALE = 4
@@ -98,6 +100,7 @@ def mixed(beds: BedFactory) -> Mixed:
         "load_balancer": {"preferred": "lb1", "lvs": {}},
         "applications": in_inventory(),
         "timeouts": {"scale": SCALE},
+        "drills": {"probe_rates": {"control": DRILL_RATE, "worker": DRILL_RATE}},
     }
     bed, outside = beds(lab, settings), outside_authority()
     renew(bed.folder, outside)
