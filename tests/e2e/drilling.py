@@ -59,8 +59,8 @@ def require_passed(bed: Bed, *names: str, options: tuple[str, ...] = ()) -> None
     assert all(said == "" for said in bed.on_all(MARK).values())
 
 
-def require_failed(bed: Bed, name: str, *, says: str) -> dict[str, Any]:
-    outcome, [result] = drilled(bed, name)
+def require_failed(bed: Bed, name: str, *, says: str, options: tuple[str, ...] = ()) -> dict[str, Any]:
+    outcome, [result] = drilled(bed, name, options=options)
     assert (outcome.code, result["verdict"]) == (FAILED, "failed"), outcome.text[-4000:]
     assert re.search(says, "\n".join(result["problems"])), result["problems"]
     return result

@@ -36,9 +36,8 @@ PROBE_SECONDS = 0.25
 EDGE_SECONDS = 0.5
 """Between two requests of a client to an application: each costs an emulated director's one processor 20 ms."""
 PROBES = ("--probe-rate", "5")
-"""API and applications together then take less than a third of its time."""
-DRILL_RATE = 5
-"""Likewise: at twenty and ten a second, workers got no answer for 8 s now and then, and drills were refused."""
+"""API and applications together then take less than a third of its time. At twenty a second, other drills' rate, nobody
+got answers for seconds, and the cluster was found degraded."""
 UP_SECONDS = 1800
 """Emulated directors install packages as slowly as they do everything else."""
 SCALE = 4
@@ -100,7 +99,6 @@ def mixed(beds: BedFactory) -> Mixed:
         "load_balancer": {"preferred": "lb1", "lvs": {}},
         "applications": in_inventory(),
         "timeouts": {"scale": SCALE},
-        "drills": {"probe_rates": {"control": DRILL_RATE, "worker": DRILL_RATE}},
     }
     bed, outside = beds(lab, settings), outside_authority()
     renew(bed.folder, outside)
@@ -266,7 +264,7 @@ def test_the_drill_of_a_real_server(bed: Bed) -> None:
     """Those of the VIP are not run here: emulated load balancers are slower than their budgets."""
     wait_for_lb1(bed)
     wait_until(lambda: bed.run("status").code == 0, seconds=120, what="the cluster is healthy")
-    require_passed(bed, "real-server-kill")
+    require_passed(bed, "real-server-kill", options=PROBES)
 
 
 def test_that_drill_when_nobody_asks_the_real_servers(bed: Bed) -> None:
@@ -278,7 +276,9 @@ def test_that_drill_when_nobody_asks_the_real_servers(bed: Bed) -> None:
 
     with changed(bed, DIRECTORS, config, "s/delay_loop .*/delay_loop 60/", reload, settled):
         wait_for_lb1(bed)
-        require_failed(bed, "real-server-kill", says="no load balancer forwards to it: did not come about")
+        require_failed(
+            bed, "real-server-kill", says="no load balancer forwards to it: did not come about", options=PROBES
+        )
 
 
 def test_an_upgrade_goes_unnoticed(bed: Bed, mixed: Mixed) -> None:
