@@ -98,6 +98,8 @@ def _create(hierarchy: Hierarchy, lab: str, host: str, weight: int) -> Path:
     for child in _CHILDREN:
         (own / child).mkdir()
     _weigh(own, weight)
+    # Together as many times as there are hosts: what else this machine does, such as asking them, is one more.
+    _weigh(group, sum(child.is_dir() for child in group.iterdir()))
     _limit(own)
     return own
 
@@ -109,21 +111,11 @@ def _inherit_cpuset(group: Path) -> None:
     (group / "cgroup.clone_children").write_text("1")
 
 
-def _weigh(own: Path, weight: int) -> None:
-    """Each host gets so many times as much processor time as what else this machine does, and the lab their sum."""
-    group = own.parent
+def _weigh(group: Path, weight: int) -> None:
+    """That many times as much processor time as other groups beside it when all want some."""
     for name, one, most in _WEIGHTS:
-        if (own / name).exists():
-            (own / name).write_text(str(min(weight * one, most)))
-            together = sum(_weight(host / name) for host in group.iterdir() if host.is_dir())
-            (group / name).write_text(str(min(together, most)))
-
-
-def _weight(file: Path) -> int:
-    """Nothing when the host's group was just removed, to be made afresh."""
-    with suppress(FileNotFoundError):
-        return int(file.read_text())
-    return 0
+        if (group / name).exists():
+            (group / name).write_text(str(min(weight * one, most)))
 
 
 def _limit(own: Path) -> None:

@@ -51,7 +51,7 @@ def contents(spec: LabSpec, name: str, machine_id: str, opened_by: str) -> Itera
 class Boot:
     """A script that runs a host until it is off, in the folder of a Python package, and its own environment.
 
-    The host gets `weight` times as much processor time as others do when all want some.
+    The host gets `weight` times as much processor time as others of its lab when all want some.
     """
 
     package: str

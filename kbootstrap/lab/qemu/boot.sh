@@ -6,7 +6,8 @@
 #   LAB_SWITCH    network namespace of the lab's bridge        LAB_BRIDGE   the bridge in it
 #   LAB_HOST      the host's name, also of its port            LAB_MAC      its link address
 #   LAB_DIR       what is the host's own                       LAB_KERNEL, LAB_INITRD   what it boots
-#   LAB_ACCEL     what runs its instructions (tcg, kvm)        LAB_MEMORY, LAB_CPUS     how large it is (MiB)
+#   LAB_ACCEL, LAB_PROCESSOR   what runs its instructions (tcg, kvm), and which processor that seems to be
+#   LAB_MEMORY, LAB_CPUS       how large it is (MiB)
 set -eu
 
 for cgroup in $LAB_CGROUPS; do echo $$ >"$cgroup/supervisor/cgroup.procs"; done
@@ -19,7 +20,7 @@ ip -netns "$LAB_SWITCH" link set "$LAB_HOST" master "$LAB_BRIDGE" up
 # cache=unsafe: a power cut is the end of this process, not of the machine, and what was written stays written.
 exec nsenter --net="/run/netns/$LAB_SWITCH" -- qemu-system-x86_64 \
     -name "$LAB_MACHINE" -nodefaults -no-user-config -display none -serial stdio \
-    -accel "$LAB_ACCEL" -cpu max -smp "$LAB_CPUS" -m "$LAB_MEMORY" \
+    -accel "$LAB_ACCEL" -cpu "$LAB_PROCESSOR" -smp "$LAB_CPUS" -m "$LAB_MEMORY" \
     -kernel "$LAB_KERNEL" -initrd "$LAB_INITRD" \
     -append "root=/dev/vda rw console=ttyS0 net.ifnames=0 mitigations=off panic=1 quiet" \
     -drive "file=$LAB_DIR/disk,format=raw,if=virtio,cache=unsafe,discard=unmap" \

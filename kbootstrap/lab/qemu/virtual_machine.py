@@ -16,8 +16,11 @@ _KERNEL = "linux-image-cloud-amd64"
 _DISK = "8G"
 """Of which the machine's disk has what was written."""
 _DISK_SECONDS = 300
-_EMULATED = 8
+_EMULATED_WEIGHT = 4
 """Times as much processor time as other hosts: for the same work an emulated one takes ten times as long or more."""
+_EMULATED_PROCESSOR = "max,-erms,-la57,-smap,-smep,-umip"
+"""Without what makes a real one faster or safer, but an emulated one slower: to copy byte by byte (erms) takes it three
+times as long, and a fifth level of page tables (la57) is one more to look through. It boots in 27.6 s, not 30.9 s."""
 
 _NETWORK = PurePosixPath("etc/systemd/network/eth0.network")
 
@@ -72,6 +75,7 @@ class VirtualMachine(Host):
 
     def boot(self) -> Boot:
         """The kernel from outside its disk, so that there is no boot loader to wait for."""
+        emulated = self.accelerator != KVM
         return Boot(
             __package__,
             "boot.sh",
@@ -79,8 +83,9 @@ class VirtualMachine(Host):
                 "LAB_KERNEL": str(kernel(self.base)),
                 "LAB_INITRD": str(_only(self.base, "initrd.img-*")),
                 "LAB_ACCEL": self.accelerator,
+                "LAB_PROCESSOR": _EMULATED_PROCESSOR if emulated else "max",
                 "LAB_MEMORY": str(self.hardware.memory),
                 "LAB_CPUS": str(self.hardware.cpus),
             },
-            weight=1 if self.accelerator == KVM else _EMULATED,
+            weight=_EMULATED_WEIGHT if emulated else 1,
         )

@@ -61,13 +61,10 @@ def test_a_process_number_that_belongs_to_somebody_else_by_now_is_left_alone() -
         stranger.kill()
 
 
-def test_every_host_of_a_lab_has_a_weight_of_its_own(tmp_path: Path) -> None:
+def test_a_weight_counts_from_what_a_group_has_by_default(tmp_path: Path) -> None:
     (tmp_path / "cpu.shares").write_text("1024")
-    for host, weight in {"cp1": 1, "lb1": 8, "w1": 1}.items():
-        (tmp_path / host).mkdir()
-        (tmp_path / host / "cpu.shares").write_text("1024")
-        cgroups._weigh(tmp_path / host, weight)
-    assert (tmp_path / "lb1/cpu.shares").read_text() == "8192"
-    assert (tmp_path / "cpu.shares").read_text() == "10240"
+    cgroups._weigh(tmp_path, 4)
+    assert (tmp_path / "cpu.shares").read_text() == "4096"
     assert not (tmp_path / "cpu.weight").exists()
-    assert not (tmp_path / "w1/cpu.weight").exists()
+    cgroups._weigh(tmp_path, 1000)
+    assert (tmp_path / "cpu.shares").read_text() == "262144"

@@ -1,5 +1,6 @@
 """What a virtual machine boots from, and who runs its instructions."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,13 +24,23 @@ def base(folder: Path) -> None:
 
 def test_it_boots_the_kernel_of_its_base(tmp_path: Path) -> None:
     base(tmp_path)
-    assert machine(tmp_path).boot().environment == {
+    environment = dict(machine(tmp_path).boot().environment)
+    assert environment.pop("LAB_PROCESSOR").startswith("max,-")
+    assert environment == {
         "LAB_KERNEL": f"{tmp_path}/base/boot/vmlinuz-6.1.0-1",
         "LAB_INITRD": f"{tmp_path}/base/boot/initrd.img-6.1.0-1",
         "LAB_ACCEL": "tcg",
         "LAB_MEMORY": "1024",
         "LAB_CPUS": "1",
     }
+
+
+def test_only_an_emulated_one_weighs_more_and_has_less_of_a_processor(tmp_path: Path) -> None:
+    base(tmp_path)
+    emulated = machine(tmp_path)
+    real = replace(emulated, accelerator=accelerator.KVM)
+    assert (real.boot().weight, real.boot().environment["LAB_PROCESSOR"]) == (1, "max")
+    assert emulated.boot().weight > 1
 
 
 def test_a_base_without_a_kernel_is_an_error(tmp_path: Path) -> None:
