@@ -68,3 +68,12 @@ def test_a_weight_counts_from_what_a_group_has_by_default(tmp_path: Path) -> Non
     assert not (tmp_path / "cpu.weight").exists()
     cgroups._weigh(tmp_path, 1000)
     assert (tmp_path / "cpu.shares").read_text() == "262144"
+
+
+def test_a_lab_weighs_as_much_as_it_has_hosts(tmp_path: Path) -> None:
+    lab = tmp_path / "kbootstrap-lab-t"
+    for host in ("cp1", "cp2"):
+        (lab / host).mkdir(parents=True)
+    (lab / "cpu.shares").write_text("1024")
+    cgroups._create(Hierarchy(tmp_path, tmp_path, unified=False), "t", "lb1", weight=4)
+    assert (lab / "cpu.shares").read_text() == "3072"
